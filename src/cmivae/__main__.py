@@ -1,0 +1,6 @@
+"""``python -m cmivae`` is ``cmivae``."""
+
+from cmivae.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,139 @@
+"""The command line: parse, call, print. All work is done elsewhere."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from cmivae import __version__
+from cmivae.errors import UserError
+from cmivae.progress import log, set_up_logging
+
+RUN_STAGES = ("train", "embed", "evaluate")
+DATASET_STAGES = ("fetch", "prepare", "baseline")
+RESULT_STAGES = ("tables", "figures")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; mistakes of the user end in one readable message and exit code 2."""
+    options = _parser().parse_args(arguments)
+    set_up_logging(options.quiet)
+    try:
+        options.call(options)
+    except UserError as error:
+        print(f"cmivae: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("cmivae: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cmivae", description="Rebuild the CMI-VAE paper from raw data.")
+    parser.add_argument("--version", action="version", version=f"cmivae {__version__}")
+    parser.add_argument("-C", "--workspace", type=Path, default=Path(), help="folder of params.yaml (default: here)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for stage in DATASET_STAGES:
+        command = _command(commands, stage, _stage, f"{stage} a data set", f"cmivae {stage} mnist")
+        command.add_argument("dataset", help="name in params.yaml:datasets")
+        command.set_defaults(stage=stage)
+        if stage == "fetch":
+            command.add_argument("--from", dest="source", metavar="FOLDER", help="copy from a folder, no download")
+    for stage in RUN_STAGES:
+        command = _command(commands, stage, _stage, f"{stage} one run", f"cmivae {stage} mnist-cmi-g030 0")
+        command.add_argument("config", help="name in params.yaml:configs")
+        command.add_argument("seed", type=int, help="one of params.yaml:seeds")
+        command.set_defaults(stage=stage)
+    for stage in RESULT_STAGES:
+        command = _command(commands, stage, _stage, f"make the {stage}", f"cmivae {stage}")
+        command.set_defaults(stage=stage)
+    _command(commands, "check", _check, "check params.yaml and count the runs", "cmivae -C demo check")
+    _command(commands, "stale", _stale, "say what is not current, and why", "cmivae -C demo stale")
+    show = _command(commands, "show", _show, "print the tables from all runs there are", "cmivae -C demo show")
+    show.add_argument("tables", nargs="*", help="names of tables (default: all)")
+    _command(
+        commands,
+        "record",
+        _record,
+        "verify what Snakemake made and commit it to dvc.lock",
+        "cmivae -C demo record",
+    )
+    schema = _command(commands, "schema", _schema, "print the JSON schema of params.yaml", "cmivae schema")
+    schema.set_defaults(quiet=True)
+    return parser
+
+
+def _command(commands, name: str, call, text: str, example: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
+    )
+    command.set_defaults(call=call)
+    if name in (*DATASET_STAGES, *RUN_STAGES, *RESULT_STAGES):
+        command.add_argument("--force", action="store_true", help="make it even where it is current")
+    return command
+
+
+def _stage(options: argparse.Namespace) -> None:
+    from cmivae.stages.runner import build, locate
+
+    study = _study(options)
+    artefact = locate(study, options.stage, **_where(options))
+    build(options.workspace, study, artefact, force=options.force, source=getattr(options, "source", None))
+
+
+def _where(options: argparse.Namespace) -> dict:
+    return {name: getattr(options, name) for name in ("dataset", "config", "seed") if hasattr(options, name)}
+
+
+def _check(options: argparse.Namespace) -> None:
+    study = _study(options)
+    params = study.params
+    print(f"{options.workspace / 'params.yaml'} is fine: workspace {params.label!r},", end=" ")
+    print(f"{len(params.configs)} configurations x {len(params.seeds)} seeds = {len(study.of_stage('train'))} runs")
+
+
+def _stale(options: argparse.Namespace) -> None:
+    from cmivae.provenance.ledger import state
+
+    study = _study(options)
+    reasons = {folder: state(options.workspace, artefact) for folder, artefact in study.artefacts.items()}
+    for folder, reason in reasons.items():
+        if reason is not None:
+            print(f"{folder}: {reason}")
+    stale = sum(reason is not None for reason in reasons.values())
+    print(f"{len(reasons) - stale} of {len(reasons)} artefacts are current")
+
+
+def _show(options: argparse.Namespace) -> None:
+    from cmivae.stages.overview import live_tables
+
+    for text in live_tables(options.workspace, _study(options), options.tables):
+        print(text)
+
+
+def _record(options: argparse.Namespace) -> None:
+    from cmivae.provenance.record import record
+
+    done = record(options.workspace, _study(options))
+    log.info("%s", done)
+
+
+def _schema(options: argparse.Namespace) -> None:
+    import json
+
+    from cmivae.study.params import Params
+
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    print(json.dumps(dialect | Params.model_json_schema(), indent=1))
+
+
+def _study(options: argparse.Namespace):
+    from cmivae.provenance.specs import Study
+    from cmivae.study.loading import load_params
+
+    return Study(load_params(options.workspace / "params.yaml"))

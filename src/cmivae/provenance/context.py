@@ -1,0 +1,69 @@
+"""What a stage gets to work with: its artefact, its parameters, its inputs, and nothing else."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmivae.provenance.ledger import Record, read_record
+from cmivae.provenance.specs import Artefact, Study
+from cmivae.study.params import Dataset, Params
+from cmivae.study.runs import Run
+
+
+@dataclass
+class Context:
+    """One build of one artefact."""
+
+    workspace: Path
+    study: Study
+    artefact: Artefact
+    source: str | None = None  # of fetch: a folder to copy from instead of downloading
+    clean_up: list[Path] = field(default_factory=list)  # removed once the record is written
+    record: dict[str, Any] = field(default_factory=dict)  # what the stage adds to run.json
+
+    @property
+    def params(self) -> Params:
+        return self.study.params
+
+    @property
+    def run(self) -> Run:
+        """The run, of a stage that works on one."""
+        if self.artefact.run is None:
+            raise TypeError(f"{self.artefact.folder} belongs to no run")
+        return self.artefact.run
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the data set that the artefact is about."""
+        name = self.artefact.dataset or self.run.config.dataset
+        return name
+
+    @property
+    def dataset(self) -> Dataset:
+        """Parameters of that data set."""
+        return self.params.datasets[self.dataset_name]
+
+    @property
+    def folder(self) -> Path:
+        """Where the artefact goes."""
+        return self.workspace / self.artefact.folder
+
+    @property
+    def prepared(self) -> Path:
+        """The prepared data of its data set."""
+        return self.workspace / "data/prepared" / self.dataset_name
+
+    @property
+    def scratch(self) -> Path:
+        """Resume state: outside the DAG, keyed by spec, so that other parameters never resume from it."""
+        stage, spec = self.artefact.stage, self.artefact.spec[:16]
+        return self.workspace / ".cmivae/scratch" / stage / self.run.name / spec
+
+    def input(self, folder: str) -> Record:
+        """The record of an input; the runner has checked that it is current and whole."""
+        if folder not in self.artefact.inputs:
+            raise KeyError(f"{folder} is no declared input of {self.artefact.folder}")
+        record = read_record(self.workspace, folder)
+        if record is None:
+            raise FileNotFoundError(folder)
+        return record

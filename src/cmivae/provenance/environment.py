@@ -1,0 +1,76 @@
+"""What a stage ran on: machine, libraries, lock file, git revision."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from cmivae import __version__
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "snakemake", "dvc")
+
+
+@lru_cache(maxsize=1)
+def environment() -> dict[str, Any]:
+    """Libraries, processor, threads and lock digest; CUDA, driver and GPU when torch is loaded and sees one."""
+    lock = REPOSITORY / "requirements.lock"
+    found = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "host": platform.node(),
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
+        "cmivae": __version__,
+    }
+    return found
+
+
+def torch_environment() -> dict[str, Any] | None:
+    """Threads, determinism and device as torch sees them; None when the stage did not load torch."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    found = {
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+    }
+    if torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+        found["cudnn"] = torch.backends.cudnn.version()
+        found["driver"] = _run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return found
+
+
+@lru_cache(maxsize=1)
+def git_state() -> dict[str, Any] | None:
+    """Revision of the code and whether tracked files differ from it; None outside a git checkout."""
+    revision = _run("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
+    if revision is None:
+        return None
+    changes = _run("git", "-C", str(REPOSITORY), "diff", "HEAD", "--", "src", "requirements.lock")
+    return {"revision": revision, "dirty": hashlib.sha256(changes.encode()).hexdigest() if changes else None}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()} x {os.cpu_count()}"
+
+
+def _run(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

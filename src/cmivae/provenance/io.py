@@ -1,0 +1,116 @@
+"""Files that are whole or not there: atomic writes, hashing, canonical JSON."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cmivae.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
+
+    The order is write, fsync, rename, fsync of the folder, so that a crash leaves the old file or the new one.
+
+    Raises:
+        UserError: no space is left, or the folder cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync(path.parent)
+    except OSError as error:
+        raise _disk_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path | str, content: str) -> None:
+    """Write ``content`` to ``path`` atomically, as UTF-8."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` as readable JSON with sorted keys; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError("a file is missing", where=str(path), fix="run the stage that makes it") from None
+    except (ValueError, OSError) as error:
+        raise UserError("a file is not readable JSON", where=str(path), why=str(error)) from None
+
+
+def canonical(value: Any) -> str:
+    """One spelling of ``value``: JSON with sorted keys and no spaces; NaN and infinity are refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of ``value``, in hex."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def sha256_file(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    return _hash_file(path, "sha256")
+
+
+def md5_file(path: Path | str) -> str:
+    """MD5 of a file's bytes, in hex: the hash that DVC records."""
+    return _hash_file(path, "md5")
+
+
+def _hash_file(path: Path | str, algorithm: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _disk_error(path: Path, error: OSError) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return UserError(
+            "no space left to write a file",
+            where=str(path),
+            why=f"{error.strerror}; what was there before is untouched",
+            fix="free some space and start the same command again: it goes on where it was",
+        )
+    return UserError("cannot write a file", where=str(path), why=str(error), fix="check the folder's permissions")
+
+
+def temporary_folder(near: Path) -> tempfile.TemporaryDirectory:
+    """A temporary folder on the file system of ``near``, so that renaming out of it is atomic."""
+    near.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=near, prefix=".part-")

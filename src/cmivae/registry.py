@@ -1,0 +1,28 @@
+"""Names in ``params.yaml`` to code: adding a reader, a model or an objective is one line here.
+
+Targets are strings, so that a stage imports, and its code digest covers, only what its run uses.
+"""
+
+from importlib import import_module
+from typing import Any
+
+READERS = {
+    "mnist": "cmivae.data.readers:read_mnist",
+    "fashion-mnist": "cmivae.data.readers:read_mnist",
+    "digits": "cmivae.data.digits:read_digits",
+}
+MODELS = {
+    "pixelcnn_vae": "cmivae.models.pixelcnn_vae:PixelCnnVae",
+}
+OBJECTIVES = {
+    "vanilla": "cmivae.objectives.objectives:Vanilla",
+    "beta": "cmivae.objectives.objectives:Beta",
+    "mi": "cmivae.objectives.objectives:Mi",
+    "cmi": "cmivae.objectives.objectives:Cmi",
+}
+
+
+def load(target: str) -> Any:
+    """Import ``package.module:name`` and return the object."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)

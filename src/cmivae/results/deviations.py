@@ -1,0 +1,41 @@
+"""What a workspace does otherwise than the paper or our reading of it, as lines to print under a table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from cmivae.study.checks import PAPER_EPOCHS
+from cmivae.study.params import Params
+
+# Where files come from changes no number.
+NEUTRAL = frozenset({"data.source"})
+
+
+def deviations(params: Params, dataset: str) -> tuple[str, ...]:
+    """Each parameter of ``dataset`` that differs from its default, such as "train.epochs 2 (paper: 300)".
+
+    Defaults are our reading of the paper; what was open in it is argued in the documentation.
+    """
+    block = params.datasets[dataset]
+    found = []
+    if block.train.epochs != PAPER_EPOCHS:
+        found.append(f"train.epochs {block.train.epochs} (paper: {PAPER_EPOCHS})")
+    found += [f"{key} {_text(value)} (default: {_text(default)})" for key, value, default in _changed(block)]
+    return tuple(found)
+
+
+def _changed(block: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for name, field in type(block).model_fields.items():
+        key, value = prefix + name, getattr(block, name)
+        if isinstance(value, BaseModel):
+            yield from _changed(value, f"{key}.")
+        elif field.default is not PydanticUndefined and value != field.default and key not in NEUTRAL:
+            yield key, value, field.default
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "all"
+    return " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

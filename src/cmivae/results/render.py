@@ -1,0 +1,87 @@
+"""How numbers, names and warnings are spelled in Markdown, LaTeX and figures."""
+
+from dataclasses import dataclass
+
+from cmivae.results.columns import Column
+from cmivae.results.record import Cell
+
+OBJECTIVES = {"vanilla": "PixelCNN-VAE (γ 0)", "beta": "β-VAE", "cmi": "CMI-VAE", "mi": "MI-VAE"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "γ": r"$\gamma$",
+    "β": r"$\beta$",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "–": "--",
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A cell in words: ours, its standard error and the paper's number; empty where there is none."""
+
+    ours: str
+    se: str
+    paper: str
+    problem: str
+
+
+def number(cell: Cell, column: Column) -> Number:
+    """The cell with the column's digits; a cell without a value says why instead."""
+    se = "" if cell.value is None else fixed(cell.se, column.digits)
+    return Number(fixed(cell.value, column.digits), se, fixed(cell.paper, column.digits), cell.problem)
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """``value`` with a fixed number of decimals; None is empty, and minus zero is zero."""
+    return "" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def markdown_number(n: Number) -> str:
+    """ "0.7653 ± 0.0012 [0.7716]"; the paper's number stands in brackets."""
+    ours = n.problem or (f"{n.ours} ± {n.se}" if n.se else n.ours)
+    return f"{ours} [{n.paper}]" if n.paper else ours
+
+
+def latex_number(n: Number) -> str:
+    """As ``markdown_number``, with error and brackets in smaller type."""
+    ours = latex_text(n.problem) or (rf"{n.ours}{{\scriptsize\,$\pm$\,{n.se}}}" if n.se else n.ours)
+    return rf"{ours} {{\scriptsize[{n.paper}]}}" if n.paper else ours
+
+
+def objective_name(objective: str) -> str:
+    """The display name of an objective, or of a baseline row such as "real100"."""
+    if objective.startswith("real"):
+        return f"real pixels ({int(objective.removeprefix('real')):,} images)"
+    return OBJECTIVES.get(objective, objective)
+
+
+def warning(label: str, note: str) -> str:
+    """What a table or figure that is not the paper's must say; empty for the paper's own workspace."""
+    if label == "paper":
+        return ""
+    text = f"{label.upper()} run, not the paper"
+    return f"{text}: {note}" if note else text
+
+
+def latex_text(text: str) -> str:
+    """``text`` with the characters that LaTeX reads as commands escaped."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def markdown_text(text: str) -> str:
+    """``text`` without the characters that would break a Markdown table or line."""
+    return text.replace("|", r"\|").replace("\n", " ")

@@ -1,0 +1,150 @@
+"""Tables 4 and 5 from cells: CSV for machines, Markdown and LaTeX for people; same cells, same bytes."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cmivae.errors import UserError
+from cmivae.results.columns import COLUMNS
+from cmivae.results.record import Cell, gamma_text
+from cmivae.results.render import (
+    latex_number,
+    latex_text,
+    markdown_number,
+    markdown_text,
+    number,
+    objective_name,
+    warning,
+)
+
+SHOWN = tuple(column for column in COLUMNS if column.shown)
+_KEYS = frozenset(column.key for column in COLUMNS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a configuration, or a baseline (``gamma`` None)."""
+
+    objective: str
+    gamma: float | None
+    cells: dict[str, Cell]  # by column
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table ready to be written."""
+
+    name: str
+    title: str
+    label: str
+    note: str
+    rows: tuple[Row, ...]
+
+
+def view(cells: Iterable[Cell], name: str, *, title: str, note: str) -> TableView:
+    """The rows of table ``name``, in the order of the cells.
+
+    Raises:
+        UserError: there is no cell of this table.
+    """
+    rows: dict[tuple[str, float | None], Row] = {}
+    labels = set()
+    for cell in cells:
+        if cell.table == name and cell.column in _KEYS:
+            key = cell.objective, cell.gamma
+            rows.setdefault(key, Row(*key, {})).cells[cell.column] = cell
+            labels.add(cell.label)
+    if len(labels) != 1:
+        raise UserError(
+            f"table {name} has cells of {len(labels)} workspaces",
+            why=f"expected the cells of one workspace, found {sorted(labels)}",
+            fix="run the collect stage again",
+        )
+    return TableView(name, title, labels.pop(), note, tuple(rows.values()))
+
+
+def to_csv(table: TableView) -> str:
+    """Full precision: value, se, n and paper's number of each column; ``problems`` says why one is empty."""
+    header = ["label", "gamma", "model"]
+    header += [f"{column.key}{part}" for column in COLUMNS for part in ("", "_se", "_n", "_paper")]
+    lines = [[*header, "problems"]]
+    for row in table.rows:
+        line = [table.label, _gamma(row, ""), row.objective]
+        for column in COLUMNS:
+            cell = row.cells.get(column.key)
+            line += [_exact(x) for x in (cell.value, cell.se, cell.n, cell.paper)] if cell else [""] * 4
+        problems = (f"{key}: {cell.problem}" for key, cell in row.cells.items() if cell.problem)
+        lines.append([*line, "; ".join(problems)])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def to_markdown(table: TableView) -> str:
+    """A Markdown table below its caption, with warning and deviations."""
+    stop = warning(table.label, table.note)
+    lines = [f"## {table.name}. {markdown_text(table.title)}", ""]
+    lines += [f"**{markdown_text(stop)}**", ""] if stop else []
+    lines += [markdown_text(_caption(table)), ""]
+    lines += [f"| γ | Model | {' | '.join(column.heading for column in SHOWN)} |"]
+    lines += [f"|--:|:--|{'--:|' * len(SHOWN)}"]
+    for row in table.rows:
+        numbers = (markdown_number(number(row.cells[c.key], c)) if c.key in row.cells else "" for c in SHOWN)
+        lines.append(f"| {_gamma(row, '–')} | {objective_name(row.objective)} | {' | '.join(numbers)} |")
+    changed = _deviations(table)
+    lines += ["", "Differs from the paper or the defaults:", ""] if changed else []
+    lines += [f"- {markdown_text(line)}" for line in changed]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(table: TableView) -> str:
+    """A ``table*`` for booktabs and graphicx."""
+    stop = warning(table.label, table.note)
+    lines = [rf"% {stop}".replace("\n", " ")] if stop else []
+    lines += [r"% needs \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering"]
+    bold = rf"\textbf{{{latex_text(stop)}.}} " if stop else ""
+    lines += [rf"\caption{{{bold}{latex_text(f'{table.title}. {_caption(table)}')}}}"]
+    lines += [rf"\label{{tab:{table.name}}}", r"\resizebox{\textwidth}{!}{%"]
+    lines += [rf"\begin{{tabular}}{{rl{'r' * len(SHOWN)}}}", r"\toprule"]
+    lines += [rf"$\gamma$ & Model & {' & '.join(column.latex for column in SHOWN)} \\"]
+    before: object = ()  # no gamma is equal to it
+    for row in table.rows:
+        if row.gamma != before:
+            lines.append(r"\midrule" if row.gamma is None or before == () else r"\addlinespace")
+        before = row.gamma
+        numbers = (latex_number(number(row.cells[c.key], c)) if c.key in row.cells else "" for c in SHOWN)
+        lines.append(rf"{_gamma(row, '--')} & {latex_text(objective_name(row.objective))} & {' & '.join(numbers)} \\")
+    lines += [r"\bottomrule", r"\end{tabular}}"]
+    changed = _deviations(table)
+    lines += [rf"\par\smallskip\footnotesize Differs: {latex_text('; '.join(changed))}."] if changed else []
+    return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def _caption(table: TableView) -> str:
+    cells = [cell for row in table.rows for cell in row.cells.values()]
+    seeds = max((cell.expected for cell in cells if cell.gamma is not None), default=0)
+    mean = f"mean ± s.e. over {seeds} seeds" if seeds > 1 else "one seed, so no s.e."
+    parts = [f"Workspace: {table.label}", f"{mean[0].upper()}{mean[1:]}; KL, Recon, ELBO and I(z;s) in nats"]
+    parts += ["[ ] printed in the paper"] if any(cell.paper is not None for cell in cells) else []
+    parts += [table.note] if table.note and table.label == "paper" else []  # else the warning has it
+    return ". ".join(part.rstrip(".") for part in parts) + "."
+
+
+def _deviations(table: TableView) -> list[str]:
+    found: dict[str, list[str]] = {}  # a deviation, and which cells have it
+    total = 0
+    for row in table.rows:
+        for cell in row.cells.values():
+            total += 1
+            for line in cell.deviations:
+                found.setdefault(line, []).append(cell.address)
+    return [line if len(on) == total else f"{line}: {', '.join(on)}" for line, on in found.items()]
+
+
+def _gamma(row: Row, none: str) -> str:
+    return none if row.gamma is None else gamma_text(row.gamma)
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(value)

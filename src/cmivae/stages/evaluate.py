@@ -1,0 +1,73 @@
+"""Stage evaluate: the metrics of a run, from its embeddings and the labels alone (section 6 of science.md)."""
+
+import numpy as np
+from safetensors.numpy import load_file
+from threadpoolctl import threadpool_limits
+
+from cmivae.data.prepare import load
+from cmivae.evaluation.information import active_units, aggregate_mi, bce, i_hat
+from cmivae.evaluation.mcas import mcas, pixel_entropy
+from cmivae.evaluation.probes import logistic_accuracy, svm_accuracy
+from cmivae.provenance.context import Context
+from cmivae.provenance.io import write_json
+
+Arrays = dict[str, np.ndarray]
+
+
+def make(context: Context) -> None:
+    """Write ``metrics.json``; ``elbo`` is signed, higher is better, always with beta = 1."""
+    folder = context.workspace / "runs/embed" / context.run.name
+    latents, samples = load_file(folder / "latents.safetensors"), load_file(folder / "samples.safetensors")
+    with threadpool_limits(1):  # more threads than jobs made BLAS slower here
+        metrics = _likelihood(latents) | {"i_zs": _information(latents)} | _classifiers(context, latents, samples)
+    write_json(context.folder / "metrics.json", metrics)
+
+
+def _likelihood(latents: Arrays) -> dict[str, object]:
+    recon, kl_z = _mean(latents["test_recon"]), _mean(latents["test_kl_z"])
+    mean, logvar, z = (latents[f"test_{name}"] for name in ("z_mean", "z_logvar", "z"))
+    return {
+        "elbo": -(recon + kl_z),
+        "kl_z": kl_z,
+        "recon": recon,
+        "active_units": active_units(mean),
+        "mi_xz": aggregate_mi(mean, logvar, z),
+    }
+
+
+def _information(latents: Arrays) -> dict[str, object]:
+    """I(z;s) by the estimator trained beside the VAE and by those trained after it; null where not run."""
+    found: dict[str, object] = dict.fromkeys(("online", "online_bce", "posthoc", "posthoc_bce"))
+    found["posthoc_inits"] = []
+    if "online_joint" in latents:
+        joint, shuffled = latents["online_joint"], latents["online_shuffled"]
+        found |= {"online": i_hat(joint), "online_bce": bce(joint, shuffled)}
+    if "posthoc_joint" in latents:
+        pairs = list(zip(latents["posthoc_joint"], latents["posthoc_shuffled"], strict=True))
+        inits = [i_hat(joint) for joint, _ in pairs]
+        losses = [bce(joint, shuffled) for joint, shuffled in pairs]
+        found |= {"posthoc": _mean(inits), "posthoc_bce": _mean(losses), "posthoc_inits": inits}
+    return found
+
+
+def _classifiers(context: Context, latents: Arrays, samples: Arrays) -> dict[str, object]:
+    params, prepared = context.dataset.evaluate, load(context.prepared)
+    probe = latents["probe_z_mean"], prepared.train_y[prepared.subsets["probe"]]
+    test = latents["test_z_mean"], prepared.test_y
+    linear = logistic_accuracy(*probe, *test, c=params.c, max_iter=params.max_iter)
+    labels = prepared.train_y[np.array(prepared.subsets["mcas"])]  # (S, N)
+    decoded = mcas(
+        samples["mcas"], labels, prepared.test_x, prepared.test_y,
+        c=params.c, max_iter=params.max_iter, gamma=params.svm_gamma,
+    )  # fmt: skip
+    return {
+        "aolr": {"accuracy": linear.accuracy, "converged": linear.converged, "iterations": linear.iterations},
+        "aosvm": {"accuracy": svm_accuracy(*probe, *test, c=params.c, gamma=params.svm_gamma)},
+        "mcas": {"mean": _mean(decoded.lr), "per_subset": decoded.lr, "converged": all(decoded.converged)},
+        "mcas_svm": {"mean": _mean(decoded.svm), "per_subset": decoded.svm},
+        "pixel_entropy": pixel_entropy(samples["mcas"]),
+    }
+
+
+def _mean(values: object) -> float:
+    return float(np.mean(np.asarray(values, dtype=np.float64)))

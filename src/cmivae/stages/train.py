@@ -1,0 +1,91 @@
+"""Stage train: one run of the study, from prepared images to selected weights and a curve."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from cmivae.data.prepare import load
+from cmivae.errors import Preempted
+from cmivae.provenance.context import Context
+from cmivae.provenance.io import read_json, write_json, write_text
+from cmivae.training.build import build_critics, build_model, build_objective, save_weights
+from cmivae.training.devices import resolve_device, set_up
+from cmivae.training.loop import Job, Trained, Trainer
+from cmivae.training.signals import StopRequest
+
+
+def make(context: Context) -> str:
+    """Train, or go on where an earlier process stopped; write weights, critics and ``curve.jsonl``.
+
+    Returns:
+        ``complete``, or ``failed`` when the run diverged: then ``failure.json`` says how, and no weights exist.
+    """
+    segments = Segments(context.scratch / "segments.json")
+    with StopRequest() as stop:
+        try:
+            result = Trainer(_job(context, stop)).run()
+        except Preempted:
+            segments.end(f"signal {stop.signal}")
+            raise
+    segments.end("finished")
+    context.record["segments"] = segments.all
+    context.clean_up.append(context.scratch)
+    return _write(context, result)
+
+
+def _job(context: Context, stop: StopRequest) -> Job:
+    compute, dataset, run = context.params.compute, context.dataset, context.run
+    device = resolve_device(compute.device)
+    set_up(device, compute.threads)
+    prepared = load(context.prepared)
+    model = build_model(dataset, run.seed, device)
+    objective = build_objective(run.config)
+    return Job(
+        name=run.name,
+        model=model,
+        objective=objective,
+        critics=build_critics(dataset, objective, model, run.seed, device),
+        params=dataset.train,
+        train_x=torch.from_numpy(prepared.train_x).to(device),
+        valid_x=torch.from_numpy(prepared.valid_x).to(device),
+        seed=run.seed,
+        device=device,
+        scratch=context.scratch,
+        checkpoint_minutes=compute.checkpoint_minutes,
+        stop=stop,
+    )
+
+
+def _write(context: Context, result: Trained) -> str:
+    write_text(context.folder / "curve.jsonl", (context.scratch / "curve.jsonl").read_text())
+    if result.failure is not None:
+        write_json(context.folder / "failure.json", result.failure)
+        context.record["failure"] = result.failure
+        return "failed"
+    for name, weights in result.weights.items():
+        file = "model" if name == "vae" else f"critic_{name}"
+        save_weights(context.folder / f"{file}.safetensors", weights)
+    context.record["selected"] = {"epoch": result.epoch, "value": result.value, "steps": result.steps}
+    return "complete"
+
+
+class Segments:
+    """Start and stop of each process that worked on the run, kept beside the resume state."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.all = read_json(path) if path.is_file() else []
+        if self.all and self.all[-1]["end"] is None:
+            self.all[-1]["end"] = "killed"
+        self.all.append({"start": _now(), "stop": None, "end": None})
+        write_json(path, self.all)
+
+    def end(self, how: str) -> None:
+        """Say how this process ended."""
+        self.all[-1] |= {"stop": _now(), "end": how}
+        write_json(self.path, self.all)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

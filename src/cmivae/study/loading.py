@@ -1,0 +1,114 @@
+"""Strict reading of ``params.yaml``: any mistake is named by file and key, with a suggestion, before a job starts."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from cmivae.errors import UserError
+from cmivae.study.checks import check_study
+from cmivae.study.params import Params
+
+
+def load_params(path: Path | str = "params.yaml") -> Params:
+    """Read and check a workspace's parameters.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or says something that ``study.params`` or ``study.checks``
+            does not allow.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            "there is no params.yaml here",
+            where=str(path),
+            fix="run from a workspace: the repository's root or demo/",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError("params cannot be read", where=str(path), why=str(error)) from None
+    params = parse_params(_parse_yaml(text, path), where=str(path))
+    check_study(params, where=str(path))
+    return params
+
+
+def parse_params(values: Any, where: str = "params.yaml") -> Params:
+    """Check plain values against the schema; the first mistakes are reported together."""
+    try:
+        text = json.dumps(values, allow_nan=True)  # JSON mode: lists are tuples, and NaN reaches the check
+    except TypeError as error:
+        raise UserError("a value is neither text, number, list nor mapping", where=where, why=str(error)) from None
+    try:
+        return Params.model_validate_json(text)
+    except ValidationError as error:
+        raise _readable(error, where) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which PyYAML would take the last of."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} is given twice (first in line {seen[key]})", key_node.start_mark
+                )
+            seen[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise UserError("params are not valid YAML", where=f"{path}{line}", why=problem) from None
+
+
+def _readable(error: ValidationError, where: str) -> UserError:
+    first, *rest = error.errors(include_url=False)
+    key = ".".join(str(part) for part in first["loc"])
+    name = str(first["loc"][-1]) if first["loc"] else ""
+    fix = f"and {len(rest)} more of this kind" if rest else ""
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(Params, first["loc"][:-1])
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return UserError(f"unknown key {name!r}", where=f"{where}:{key}", fix=hint)
+    if first["type"] == "missing":
+        return UserError(f"the key {name!r} is missing", where=f"{where}:{key}", fix="add it; see the root params.yaml")
+    if first["type"] == "float_type" and isinstance(first["input"], str):
+        fix = "write it as 0.001 or 1.0e-3: YAML reads 1e-3 as text"
+    return UserError(
+        f"{name!r} is {_short(first['input'])}", where=f"{where}:{key}", why=first["msg"][0].lower() + first["msg"][1:],
+        fix=fix,
+    )  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
+    """Field names of the block at ``location`` (a pydantic error location)."""
+    current: Any = model
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(str(part))
+            current = field.annotation if field else None
+        else:  # dict[name, block]: the part is a name
+            current = next((a for a in get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return sorted(current.model_fields)
+    return []

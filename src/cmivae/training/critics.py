@@ -1,0 +1,61 @@
+"""The critics of one run and their own updates: two steps for each step of the VAE, on detached z and s (section 4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cmivae.objectives.density_ratio import critic_loss, prior, shuffled
+from cmivae.study.params import Train
+from cmivae.training.devices import autocast
+
+KINDS = ("zs", "z", "estimator")  # of CMI-VAE, of MI-VAE, and of the estimate of I(z;s)
+Marginal = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass
+class Contender:
+    """A critic in training: the network, its optimiser, and how its negatives are drawn."""
+
+    module: nn.Module
+    optimiser: torch.optim.Optimizer
+    marginal: Marginal
+    generator: torch.Generator
+    precision: str = "float32"
+
+    def step(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
+        """One update by Eq. 12 on samples of q(z, s); returns the loss in nats, detached."""
+        negatives = self.marginal(z, self.generator)  # (B, Z)
+        with autocast(z.device, self.precision):
+            embedded = self.module.embed(s, x)  # (B, Z): serves joint and marginal pairs
+            loss = critic_loss(self.module.logit(embedded, z), self.module.logit(embedded, negatives))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def state(self) -> dict:
+        """All that a resume needs."""
+        return {
+            "module": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Inverse of ``state``."""
+        self.module.load_state_dict(state["module"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"].cpu())
+
+
+def marginal_of(kind: str) -> Marginal:
+    """Negatives: p(z)q(s) and p(z) take fresh prior samples, the estimator's q(z)q(s) a derangement of the batch."""
+    return shuffled if kind == "estimator" else prior
+
+
+def build_contender(kind: str, module: nn.Module, train: Train, generator: torch.Generator) -> Contender:
+    """A critic with its Adam (appendix G.2)."""
+    optimiser = torch.optim.Adam(module.parameters(), lr=train.critic_lr, betas=train.adam_betas, fused=True)
+    return Contender(module, optimiser, marginal_of(kind), generator, train.precision)

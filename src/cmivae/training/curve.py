@@ -1,0 +1,69 @@
+"""The live curve of a run: JSON lines with running means, cut back to the checkpoint on resume."""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+class Means:
+    """Running means of named terms, kept on the device so that no step waits for it."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, **terms: Tensor) -> None:
+        """Add one value (a scalar, or the batch whose mean counts) for each term."""
+        self.count += 1
+        for name, value in terms.items():
+            value = value.detach().mean().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call, and start again."""
+        means = {name: (value / self.count).item() for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
+
+    def state(self) -> dict:
+        """All that a resume needs."""
+        return {"sums": dict(self.sums), "count": self.count}
+
+    def restore(self, state: dict) -> None:
+        """Inverse of ``state``."""
+        self.sums, self.count = dict(state["sums"]), state["count"]
+
+
+class Curve:
+    """``curve.jsonl``: a line for each tenth of an epoch and one for each validation."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, kind: str, epoch: int, step: int, values: dict[str, float]) -> None:
+        """Append one line; it is on disk for a reader at once."""
+        whole = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        line = json.dumps({"kind": kind, "epoch": epoch, "step": step, **whole})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def cut(self, size: int) -> None:
+        """Forget what a killed process wrote after its last checkpoint."""
+        if self.size() < size:
+            raise EOFError(f"{self.path} is shorter than its checkpoint says")
+        if self.path.is_file():
+            with self.path.open("r+b") as file:
+                file.truncate(size)
+
+
+def finite(*values: Tensor) -> Tensor:
+    """True when all values are finite; stays on the device.  () bool"""
+    return torch.stack([value.detach().isfinite().all() for value in values]).all()

@@ -1,0 +1,274 @@
+"""One training loop for every model: a VAE step, two steps of each critic, best validation objective kept.
+
+Section 4 of science.md gives the order of updates, section 7 the selection. Everything that decides a bit (weights,
+optimisers, generators, position in the epoch, running means) is in the checkpoint, so that a run killed at any point
+and started again ends with the same bits on a CPU.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from cmivae.errors import Preempted, UserError
+from cmivae.models.critics import frozen
+from cmivae.models.terms import Terms
+from cmivae.objectives.objectives import Objective
+from cmivae.progress import Progress, log
+from cmivae.study.params import Train
+from cmivae.training.checkpoint import Checkpoints
+from cmivae.training.critics import KINDS, Contender, build_contender
+from cmivae.training.curve import Curve, Means, finite
+from cmivae.training.devices import autocast, generator
+
+VALID_CHUNK = 500  # images a validation forward
+CUDA_CHECK = 25  # steps between looks at the NaN flag on a GPU, each of which waits for the device
+NOISE, VALID, CRITIC, ORDER = 1, 2, 3, 4  # streams of random numbers, never shared
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Job:
+    """What is trained: networks on their device, data, and where the scratch folder is."""
+
+    name: str
+    model: nn.Module
+    objective: Objective
+    critics: dict[str, nn.Module]  # by kind: zs, z, estimator
+    params: Train
+    train_x: Tensor  # (N, 28, 28) uint8, on the device
+    valid_x: Tensor  # (V, 28, 28) uint8, on the device
+    seed: int
+    device: torch.device
+    scratch: Path
+    checkpoint_minutes: float = 5.0
+    stop: object = field(default=False)  # truthy when a signal asked to stop
+
+
+@dataclass
+class Trained:
+    """What a training yields: the selected weights, or how it failed."""
+
+    weights: dict[str, Weights]  # "vae" and each critic, at the selected epoch
+    epoch: int
+    value: float  # of the selection criterion, nats
+    steps: int
+    failure: dict | None = None
+
+
+class Diverged(Exception):
+    """A loss or gradient is not finite."""
+
+
+class Trainer:
+    """Runs a ``Job`` to its end, resuming where an earlier process left off."""
+
+    def __init__(self, job: Job):
+        self.job, p = job, job.params
+        self.steps_per_epoch = len(job.train_x) // p.batch_size  # an incomplete last batch is left out
+        if self.steps_per_epoch == 0:
+            raise UserError(
+                f"{len(job.train_x)} training items do not fill one batch of {p.batch_size}",
+                where=f"params.yaml: train.batch_size of {job.name}",
+            )
+        self.optimiser = torch.optim.Adam(job.model.parameters(), lr=p.lr, betas=p.adam_betas, fused=True)
+        self.noise = generator(job.device, job.seed, NOISE)
+        self.contenders: dict[str, Contender] = {
+            kind: build_contender(kind, module, p, generator(job.device, job.seed, CRITIC, KINDS.index(kind)))
+            for kind, module in job.critics.items()
+        }
+        self.means, self.curve = Means(), Curve(job.scratch / "curve.jsonl")
+        self.checkpoints = Checkpoints(job.scratch / "state")
+        self.step = 0  # VAE steps done
+        self.best: dict = {"value": float("inf"), "epoch": 0, "weights": {}}
+        self.healthy = torch.ones((), dtype=torch.bool, device=job.device)
+
+    def run(self) -> Trained:
+        """Train to the last epoch.
+
+        Raises:
+            Preempted: a signal asked to stop; the state is saved.
+            UserError: no room for a checkpoint, or damaged checkpoints.
+        """
+        self._restore()
+        total = self.steps_per_epoch * self.job.params.epochs
+        progress = Progress(f"train {self.job.name}", total, self.step)
+        saved = time.monotonic()
+        try:
+            while self.step < total:
+                self._advance(progress)
+                if self.job.stop:
+                    self._save()
+                    raise Preempted(f"{self.job.name} stopped after step {self.step}, saved", fix="start it again")
+                if time.monotonic() - saved >= 60 * self.job.checkpoint_minutes:
+                    self._save()
+                    saved = time.monotonic()
+        except Diverged as failure:
+            return self._failed(str(failure))
+        finally:
+            progress.close()
+        return Trained(self.best["weights"], self.best["epoch"], self.best["value"], self.step)
+
+    def _advance(self, progress: Progress) -> None:
+        """One VAE step, its critic steps, and what is due after it."""
+        epoch, position = divmod(self.step, self.steps_per_epoch)
+        size = self.job.params.batch_size
+        index = self._order(epoch)[position * size : (position + 1) * size]
+        self._update(self._batch(self.job.train_x, index))
+        self.step += 1
+        progress.step()
+        last = position + 1 == self.steps_per_epoch
+        if last or self.job.device.type == "cpu" or self.step % CUDA_CHECK == 0:
+            self._check(epoch)
+        if last or (position + 1) % max(self.steps_per_epoch // 10, 1) == 0:
+            self.curve.write("train", epoch + 1, self.step, self.means.take())
+        if last:
+            values = self._validate()
+            self.curve.write("valid", epoch + 1, self.step, values)
+            self._select(epoch + 1, values["selection"])
+            if progress.bar is None:
+                progress.line(f"epoch {epoch + 1} valid {values['selection']:.3f} nats")
+
+    def _order(self, epoch: int) -> Tensor:
+        """The order of one epoch, known from seed and epoch alone, so that a resume needs no replay.  (N,)"""
+        if getattr(self, "_order_of", None) != epoch:
+            shuffle = generator(torch.device("cpu"), self.job.seed, ORDER, epoch)
+            self._indices = torch.randperm(len(self.job.train_x), generator=shuffle).to(self.job.device)
+            self._order_of = epoch
+        return self._indices
+
+    def _batch(self, images: Tensor, index: Tensor | slice) -> Tensor:
+        return images[index].unsqueeze(1).float()  # (B, 1, 28, 28)
+
+    def _update(self, x: Tensor) -> None:
+        job = self.job
+        job.model.train()
+        for contender in self.contenders.values():
+            contender.module.train()
+        with autocast(job.device, job.params.precision):
+            terms = job.model(x, self.noise)
+        critic_losses = self._critic_steps(x, terms.z.detach(), terms.s.detach())
+        logit = None
+        with contextlib.ExitStack() as stack:
+            if job.objective.uses_critic:
+                critic = self.contenders[job.objective.critic].module
+                stack.enter_context(frozen(critic))  # train mode, but nothing of the critic changes
+                with autocast(job.device, job.params.precision):
+                    logit = _logit(critic, terms, x)  # (B,)
+            loss = job.objective.loss(terms, logit)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+        norm = nn.utils.clip_grad_norm_(job.model.parameters(), job.params.clip or float("inf"))
+        self.optimiser.step()
+        extra = {} if logit is None else {"logit": logit}
+        self.means.add(
+            loss=loss,
+            recon=terms.recon,
+            kl_z=terms.kl_z,
+            kl_s=terms.kl_s,
+            grad_norm=norm,
+            **critic_losses,
+            **extra,
+        )
+        self.healthy = self.healthy & finite(loss, norm, *critic_losses.values())
+
+    def _critic_steps(self, x: Tensor, z: Tensor, s: Tensor) -> dict[str, Tensor]:
+        losses = {}
+        for kind, contender in self.contenders.items():
+            for _ in range(self.job.params.critic_steps):
+                if self.job.params.d_batch == "fresh":
+                    x, z, s = self._fresh(contender)
+                losses[f"critic_{kind}"] = contender.step(x, z, s)
+        return losses
+
+    @torch.no_grad()
+    def _fresh(self, contender: Contender) -> tuple[Tensor, Tensor, Tensor]:
+        """A new batch for a critic, which leaves the running statistics of the VAE as they are."""
+        job = self.job
+        size = (job.params.batch_size,)
+        index = torch.randint(len(job.train_x), size, generator=contender.generator, device=job.device)
+        x = self._batch(job.train_x, index)
+        with frozen(job.model), autocast(job.device, job.params.precision):
+            z, s = job.model.latents(x, contender.generator)
+        return x, z, s
+
+    def _check(self, epoch: int) -> None:
+        if not self.healthy:
+            raise Diverged(f"a loss or gradient was not finite at step {self.step} (epoch {epoch + 1})")
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Means over the validation part in eval mode, with the same noise at every epoch."""
+        job, means = self.job, Means()
+        noise = generator(job.device, job.seed, VALID)
+        job.model.eval()
+        weight = 0
+        sums: dict[str, float] = {}
+        for start in range(0, len(job.valid_x), VALID_CHUNK):
+            x = self._batch(job.valid_x, slice(start, start + VALID_CHUNK))
+            with autocast(job.device, job.params.precision):
+                terms = job.model(x, noise)
+                logits = {kind: _logit(each.module.eval(), terms, x) for kind, each in self.contenders.items()}
+            loss = job.objective.loss(terms, logits.get(job.objective.critic or ""))
+            chosen = loss if job.params.select != "beta_elbo" else job.objective.without_critic(terms)
+            named = {f"logit_{kind}": value for kind, value in logits.items()}
+            means.add(selection=chosen, loss=loss, elbo=terms.elbo, recon=terms.recon, kl_z=terms.kl_z, **named)
+            for name, value in means.take().items():
+                sums[name] = sums.get(name, 0.0) + value * len(x)
+            weight += len(x)
+        return {name: value / weight for name, value in sums.items()}
+
+    def _select(self, epoch: int, value: float) -> None:
+        if value != value:
+            raise Diverged(f"the validation objective is not a number at epoch {epoch}")
+        if value < self.best["value"] or self.job.params.select == "last":
+            modules = {"vae": self.job.model} | self.job.critics
+            weights = {name: _copy(module.state_dict()) for name, module in modules.items()}
+            self.best = {"value": value, "epoch": epoch, "weights": weights}
+
+    def _save(self) -> None:
+        if not self.healthy:  # never keep a state that is already lost
+            return
+        state = {
+            "step": self.step,
+            "model": self.job.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "noise": self.noise.get_state(),
+            "contenders": {kind: contender.state() for kind, contender in self.contenders.items()},
+            "means": self.means.state(),
+            "best": self.best,
+            "curve_bytes": self.curve.size(),
+        }
+        self.checkpoints.save(state, {"step": self.step})
+
+    def _restore(self) -> None:
+        state = self.checkpoints.load(self.job.device)
+        if state is None:
+            self.curve.cut(0)
+            return
+        self.step = state["step"]
+        self.job.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.noise.set_state(state["noise"].cpu())
+        for kind, contender in self.contenders.items():
+            contender.restore(state["contenders"][kind])
+        self.means.restore(state["means"])
+        self.best = state["best"]
+        self.curve.cut(state["curve_bytes"])
+        log.info("train %s goes on after step %d", self.job.name, self.step)
+
+    def _failed(self, why: str) -> Trained:
+        log.error("train %s FAILED: %s", self.job.name, why)
+        failure = {"why": why, "step": self.step, "last_means": self.means.take()}
+        return Trained({}, 0, float("nan"), self.step, {key: str(value) for key, value in failure.items()})
+
+
+def _logit(critic: nn.Module, terms: Terms, x: Tensor) -> Tensor:
+    return critic.logit(critic.embed(terms.s, x), terms.z)  # (B,)
+
+
+def _copy(weights: Weights) -> Weights:
+    return {name: value.detach().clone() for name, value in weights.items()}

@@ -1,0 +1,73 @@
+"""What the Snakefile needs to know of the study: paths, and which are stale."""
+
+import os
+import sys
+from pathlib import Path
+
+from cmivae.errors import UserError
+from cmivae.provenance.ledger import RECORD
+from cmivae.provenance.specs import Study
+from cmivae.provenance.staleness import spec_path, sync
+from cmivae.study.loading import load_params
+from cmivae.study.params import Params
+
+IN_JOB = "CMIVAE_JOB"  # set in the main process: jobs that parse the Snakefile again must not touch times
+
+
+def open_study(path: str = "params.yaml") -> "Workflow":
+    """Load the study of this workspace and, in the main process only, mark what is stale.
+
+    A mistake in params ends Snakemake with its message and exit code 2 before any job.
+    """
+    try:
+        study = Study(load_params(path))
+        if IN_JOB not in os.environ:
+            sync(Path(), study)
+            os.environ[IN_JOB] = "1"
+    except UserError as error:
+        print(f"cmivae: {error}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(error.code)  # Snakemake would turn it into a traceback and exit code 1
+    return Workflow(study)
+
+
+class Workflow:
+    """Paths of the study in the words of the rules."""
+
+    def __init__(self, study: Study):
+        self.study = study
+        params: Params = study.params
+        self.datasets, self.configs = list(params.datasets), list(params.configs)
+        self.threads = params.compute.threads
+        self.baselines = [_record(a.folder) for a in study.of_stage("baseline")]
+        self.tables = ["results/tables/cells.jsonl"]
+        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("csv", "md", "tex")]
+        self.figures = [f"results/figures/{name}.{s}" for name in params.figures for s in ("pdf", "png", "csv")]
+
+    def spec(self, folder: str) -> str:
+        """Spec file of an artefact; wildcards may stand in ``folder``."""
+        return spec_path(folder)
+
+    def prepared(self, wildcards: object) -> str:
+        """Record of the prepared data of a config."""
+        return _record(f"data/prepared/{self.study.params.configs[wildcards.config].dataset}")
+
+    def runs_of(self, stage: str, config: str) -> list[str]:
+        """Records of all seeds of a config."""
+        return [_record(a.folder) for a in self.study.of_stage(stage) if a.run.key == config]
+
+    def all_runs(self, stage: str) -> list[str]:
+        """Records of all runs of a stage."""
+        return [_record(a.folder) for a in self.study.of_stage(stage)]
+
+    def inputs(self, folder: str) -> list[str]:
+        """Records that an artefact is made from."""
+        return [_record(name) for name in self.study[folder].inputs]
+
+    def outputs(self) -> list[str]:
+        """Records of all artefacts."""
+        return [_record(folder) for folder in self.study.artefacts]
+
+
+def _record(folder: str) -> str:
+    return f"{folder}/{RECORD}"

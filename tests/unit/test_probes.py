@@ -1,0 +1,68 @@
+"""AoLR and AoSVM: known answers, agreement with scikit-learn's own RBF machine, no silent non-convergence."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.svm import SVC
+
+from cmivae.evaluation.probes import kernel_gamma, logistic_accuracy, svm_accuracy
+
+
+def blobs(seed: int, n: int = 60, spread: float = 1.0, classes: int = 3, features: int = 5):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(classes, features)) * 2
+    y = np.arange(n) % classes
+    return centres[y] + spread * rng.normal(size=(n, features)), y
+
+
+def test_separated_classes_are_read_perfectly():
+    x, y = blobs(0, spread=0.01)
+    probe = logistic_accuracy(x[:30], y[:30], x[30:], y[30:], c=1.0, max_iter=1000)
+    assert probe.accuracy == 1.0
+    assert probe.converged
+    assert 0 < probe.iterations < 1000
+    assert svm_accuracy(x[:30], y[:30], x[30:], y[30:], c=1.0) == 1.0
+
+
+def test_accuracy_is_the_share_of_right_answers():
+    x = np.array([[-1.0], [1.0]] * 5)
+    y = np.array([0, 1] * 5)
+    wrong = np.array([0, 1, 0, 0])  # the last of four is mislabelled
+    probe = logistic_accuracy(x, y, x[:4], wrong, c=1.0, max_iter=100)
+    assert probe.accuracy == 0.75
+    assert svm_accuracy(x, y, x[:4], wrong, c=1.0) == 0.75
+
+
+def test_a_fit_that_stops_early_says_so():
+    x, y = blobs(1)
+    probe = logistic_accuracy(x, y, x, y, c=100.0, max_iter=2)
+    assert not probe.converged
+    assert probe.iterations == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), gamma=st.sampled_from(["scale", "auto"]), c=st.sampled_from([0.1, 1.0, 10.0]))
+def test_svm_predicts_as_scikit_learn_does(seed, gamma, c):
+    x, y = blobs(seed, n=120, spread=2.0)
+    plain = SVC(kernel="rbf", C=c, gamma=gamma).fit(x[:60], y[:60])
+    expected = float(np.mean(plain.predict(x[60:]) == y[60:]))
+    assert svm_accuracy(x[:60], y[:60], x[60:], y[60:], c=c, gamma=gamma) == expected
+
+
+def test_svm_of_constant_features_has_a_width():
+    assert kernel_gamma(np.zeros((4, 3)), "scale") == 1.0
+
+
+def test_float32_and_float64_inputs_agree():
+    x, y = blobs(2, spread=2.0)
+    x = np.round(x, 2).astype(np.float32)
+    small = logistic_accuracy(x, y, x, y, c=1.0, max_iter=1000)
+    assert small == logistic_accuracy(x.astype(np.float64), y, x, y, c=1.0, max_iter=1000)
+
+
+def test_nan_features_are_refused():
+    x, y = blobs(3)
+    x[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        svm_accuracy(x, y, x, y, c=1.0)

@@ -1,0 +1,23 @@
+rule embed:
+    input:
+        spec=study.spec("runs/embed/{config}/s{seed}"),
+        trained=rules.train.output.record,
+        data=study.prepared,
+    output:
+        record="runs/embed/{config}/s{seed}/run.json",
+    log:
+        "logs/embed/{config}/s{seed}.log",
+    benchmark:
+        "logs/benchmarks/embed/{config}/s{seed}.tsv"
+    threads: study.threads
+    resources:
+        gpu=1,
+        mem_mb=6000,
+    shell:
+        "cmivae embed {wildcards.config:q} {wildcards.seed:q} 2> >(tee {log:q} >&2)"
+
+
+rule embed_all:
+    localrule: True
+    input:
+        study.all_runs("embed"),

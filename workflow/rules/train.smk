@@ -1,0 +1,28 @@
+rule train:
+    input:
+        spec=study.spec("runs/train/{config}/s{seed}"),
+        data=study.prepared,
+    output:
+        curve="runs/train/{config}/s{seed}/curve.jsonl",
+        record="runs/train/{config}/s{seed}/run.json",
+    log:
+        "logs/train/{config}/s{seed}.log",
+    benchmark:
+        "logs/benchmarks/train/{config}/s{seed}.tsv"
+    threads: study.threads
+    resources:
+        gpu=1,
+        mem_mb=6000,
+    shell:
+        "cmivae train {wildcards.config:q} {wildcards.seed:q} 2> >(tee {log:q} >&2)"
+
+
+# One target a configuration, for `dvc repro`: its seeds fan out.
+for _config in study.configs:
+
+    rule:
+        name:
+            f"train_{_config}"
+        localrule: True
+        input:
+            study.runs_of("train", _config),
