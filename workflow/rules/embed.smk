@@ -18,6 +18,6 @@ rule embed:
 
 
 rule embed_all:
-    localrule: True
     input:
         study.all_runs("embed"),
+    localrule: True

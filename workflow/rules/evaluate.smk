@@ -30,7 +30,7 @@ rule baseline:
 
 
 rule evaluate_all:
-    localrule: True
     input:
         study.all_runs("evaluate"),
         study.baselines,
+    localrule: True

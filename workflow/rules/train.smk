@@ -23,6 +23,6 @@ for _config in study.configs:
     rule:
         name:
             f"train_{_config}"
-        localrule: True
         input:
             study.runs_of("train", _config),
+        localrule: True

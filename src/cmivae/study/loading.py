@@ -40,7 +40,7 @@ def parse_params(values: Any, where: str = "params.yaml") -> Params:
     """Check plain values against the schema; the first mistakes are reported together."""
     try:
         text = json.dumps(values, allow_nan=True)  # JSON mode: lists are tuples, and NaN reaches the check
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError("a value is neither text, number, list nor mapping", where=where, why=str(error)) from None
     try:
         return Params.model_validate_json(text)
@@ -49,13 +49,25 @@ def parse_params(values: Any, where: str = "params.yaml") -> Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, which PyYAML would take the last of."""
+    """SafeLoader that refuses a key given twice, which PyYAML would take the last of, and aliases.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen: dict[Any, int] = {}
+    A few lines of aliases of aliases expand without end, and a block that holds itself cannot be written out.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            problem = f"the alias *{event.anchor} is not allowed here: write it out"
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+        seen: dict[str, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict):
+            if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
@@ -65,10 +77,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# What PyYAML raises, instead of its own error, for a scalar that is not what its tag says, e.g. ``!!bool maybe``.
+_BAD_SCALAR = (ValueError, LookupError, AttributeError)
+
+
 def _parse_yaml(text: str, path: Path) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *_BAD_SCALAR, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
@@ -76,9 +92,12 @@ def _parse_yaml(text: str, path: Path) -> Any:
 
 
 def _readable(error: ValidationError, where: str) -> UserError:
-    first, *rest = error.errors(include_url=False)
+    mistakes = error.errors(include_url=False)
+    mistakes.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo also makes the right key missing
+    first, *rest = mistakes
     key = ".".join(str(part) for part in first["loc"])
     name = str(first["loc"][-1]) if first["loc"] else ""
+    subject = repr(name) if name else "the whole file"
     fix = f"and {len(rest)} more of this kind" if rest else ""
     if first["type"] == "extra_forbidden":
         known = _fields_at(Params, first["loc"][:-1])
@@ -90,7 +109,7 @@ def _readable(error: ValidationError, where: str) -> UserError:
     if first["type"] == "float_type" and isinstance(first["input"], str):
         fix = "write it as 0.001 or 1.0e-3: YAML reads 1e-3 as text"
     return UserError(
-        f"{name!r} is {_short(first['input'])}", where=f"{where}:{key}", why=first["msg"][0].lower() + first["msg"][1:],
+        f"{subject} is {_short(first['input'])}", where=f"{where}:{key}".rstrip(":"), why=first["msg"][0].lower() + first["msg"][1:],
         fix=fix,
     )  # fmt: skip
 

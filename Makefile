@@ -1,0 +1,40 @@
+# make demo, then make test: nothing else is needed. Every target makes the environment first.
+PYTHON ?= python3
+READY := .venv/.ready
+RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
+
+.PHONY: setup demo test test-slow lint bench lock
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("cmivae needs Python 3.11 to 3.13, not %d.%d; try make PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# The whole path on small data: raw digits to tables and figures, through DVC. Offline once packages are in.
+demo: $(READY)
+	@$(RUN) cd demo; git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
+	@$(RUN) cd demo && dvc repro && cat results/tables/*.md
+	@echo "Tables: demo/results/tables   Figures: demo/results/figures   One run: demo/runs/train/digits-cmi-g060/s0"
+
+test: $(READY)
+	@$(RUN) pytest -n 2 --dist loadfile --durations 10
+
+# Paper-size equality checks and repeated kills.
+test-slow: $(READY)
+	@$(RUN) pytest -n 2 --dist loadfile -m slow --timeout 1800 --durations 10
+
+# snakemake --lint wants a container a rule; its other findings count.
+lint: $(READY)
+	@$(RUN) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow
+	@$(RUN) cd demo && ! (snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Specify a conda environment or container')
+
+bench: $(READY)
+	@$(RUN) python benchmarks/run.py
+
+# Makes requirements.lock anew from pyproject.toml (needs uv).
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --extra dev pyproject.toml -o requirements.lock

@@ -1,0 +1,164 @@
+"""The two doors agree, and both know what is stale: in a real repository with real, very small runs.
+
+The tests of the class go on from each other, as a user's work does; each says what must have been made by then.
+"""
+
+import os
+import random
+import shutil
+
+import pytest
+from workspace import Workspace
+
+RUNS = ["digits-cmi-g030/s0", "digits-vanilla/s0"]
+RESULTS = ["results/figures", "results/tables"]
+
+
+def everything(runs):
+    of_runs = [f"runs/{stage}/{run}" for stage in ("embed", "evaluate", "train") for run in runs]
+    return sorted(["data/prepared/digits", "data/raw/digits", *RESULTS, "runs/baseline/digits", *of_runs])
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory) -> Workspace:
+    return Workspace.create(tmp_path_factory.mktemp("a folder with spaces") / "work space")
+
+
+def dvc_did_nothing(space):
+    output = space.run("dvc", "repro").stdout
+    return "Running stage" not in output and "up to date" in output
+
+
+@pytest.mark.timeout(900)
+class TestDoors:
+    def test_dvc_builds_everything_and_then_both_doors_rest(self, space):
+        assert sorted(space.made(lambda: space.run("dvc", "repro"))) == everything(RUNS)
+        assert space.planned() == {}
+        assert "up to date" in space.run("dvc", "status").stdout
+        assert dvc_did_nothing(space)
+        assert sorted(space.tables()) == ["X3.csv", "X3.pdf", "X3.png", "X4.csv", "X4.md", "X4.tex", "X5.csv",
+                                          "X5.pdf", "X5.png", "cells.jsonl"]  # fmt: skip
+        space.run("dvc", "remote", "add", "--quiet", "--default", "store", str(space.folder.parent / "store"))
+        space.run("dvc", "push")
+        space.commit("built")
+
+    def test_a_fresh_clone_after_pull_plans_nothing_and_sees_a_changed_param(self, space, tmp_path):
+        clone = space.clone(tmp_path / "clone")
+        clone.run("dvc", "pull")
+        times = random.Random(0)
+        for path in (clone.folder / "runs").rglob("*"):
+            if path.is_file():
+                os.utime(path, (when := times.randrange(10**9, 2 * 10**9), when))  # some of them in the future
+        assert clone.planned() == {}
+        assert "up to date" in clone.run("dvc", "status").stdout
+        clone.edit("params.yaml", "lr: 0.003", "lr: 0.004")
+        assert clone.planned() == {"train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1}
+        clone.edit("params.yaml", "lr: 0.004", "lr: 0.003")
+        assert clone.planned() == {}
+        clone.edit("params.yaml", "cmi-g030", "cmi-g040")
+        clone.edit("params.yaml", "gamma: 0.3", "gamma: 0.4")
+        assert clone.planned() == {"train": 1, "embed": 1, "evaluate": 1, "tables": 1, "figures": 1}
+
+    def test_snakemake_gives_the_same_bytes_and_record_lets_dvc_rest(self, space):
+        before, lock = space.tables(), (space.folder / "dvc.lock").read_text()
+        for name in ("runs", "results", ".snakemake", ".cmivae"):
+            shutil.rmtree(space.folder / name)
+        (space.folder / "dvc.lock").unlink()
+        made = space.made(lambda: space.snakemake())
+        assert sorted(made) == [name for name in everything(RUNS) if not name.startswith("data/")]
+        assert space.tables() == before
+        assert "recorded" in space.run("cmivae", "record").stderr
+        assert (space.folder / "dvc.lock").read_text().count("cmd:") == lock.count("cmd:")
+        assert dvc_did_nothing(space)
+        assert space.planned() == {}
+        space.commit("built by the other door")
+
+    def test_a_plot_param_remakes_figures_only(self, space):
+        space.edit("params.yaml", "dpi: 60", "dpi: 70")
+        assert space.made(lambda: space.run("dvc", "repro")) == ["results/figures"]
+
+    def test_a_seed_more_trains_only_the_new_runs(self, space):
+        space.edit("params.yaml", "seeds: [0]", "seeds: [0, 1]")
+        new = ["digits-cmi-g030/s1", "digits-vanilla/s1"]
+        made = space.made(lambda: space.run("dvc", "repro"))
+        assert sorted(made) == sorted(
+            [*RESULTS, *(f"runs/{stage}/{run}" for stage in ("embed", "evaluate", "train") for run in new)]
+        )
+        assert dvc_did_nothing(space)
+        space.edit("params.yaml", "seeds: [0, 1]", "seeds: [0]")
+        assert space.planned() == {"tables": 1, "figures": 1}
+        space.snakemake()
+        for stage in ("train", "embed", "evaluate"):
+            for run in new:
+                shutil.rmtree(space.folder / "runs" / stage / run)
+        space.run("cmivae", "record")
+
+    def test_a_missing_intermediate_alone_is_made_again(self, space):
+        shutil.rmtree(space.folder / "runs/embed/digits-vanilla/s0")
+        made = space.made(lambda: space.snakemake())
+        assert made == [*RESULTS, "runs/embed/digits-vanilla/s0", "runs/evaluate/digits-vanilla/s0"]
+        space.run("cmivae", "record")
+
+    def test_a_comment_changes_nothing_and_code_does(self, space):
+        model = "src/cmivae/models/pixelcnn_vae.py"
+        space.edit(model, "import torch\n", "import torch  # the same\n\n\n# and a remark\n")
+        assert space.planned() == {}
+        assert space.made(lambda: space.run("dvc", "repro")) == []
+        space.edit(model, "SKIP = 3", "SKIP = 3 + 0")
+        assert space.planned() == {"train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1}
+        refused = space.run("cmivae", "embed", "digits-vanilla", "0", ok=False)
+        assert refused.returncode == 2
+        assert "STALE runs/train/digits-vanilla/s0: made with other code: cmivae.models.pixelcnn_vae" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        space.edit(model, "SKIP = 3 + 0", "SKIP = 3")
+
+    @pytest.mark.parametrize(
+        ("harm", "says"),
+        [
+            ("stale", "made with train.lr 0.003, params say 0.005"),
+            ("half-written", "recorded"),
+            ("edited", "is not what its run recorded"),
+            ("no record", "no complete run.json"),
+            ("stray file", "did not make"),
+        ],
+    )
+    def test_record_refuses(self, space, harm, says):
+        lock = (space.folder / "dvc.lock").read_bytes()
+        metrics = space.folder / "runs/evaluate/digits-vanilla/s0/metrics.json"
+        record = metrics.with_name("run.json")
+        kept = {path: path.read_bytes() for path in (metrics, record, space.folder / "params.yaml")}
+        if harm == "stale":
+            space.edit("params.yaml", "lr: 0.003", "lr: 0.005")
+        elif harm == "half-written":
+            metrics.write_bytes(kept[metrics][: len(kept[metrics]) // 2])
+        elif harm == "edited":
+            digit = kept[metrics].index(b'"kl_z": ') + len(b'"kl_z": ')
+            edited = bytearray(kept[metrics])
+            edited[digit] = ord("9") if edited[digit] != ord("9") else ord("8")  # as long as before
+            metrics.write_bytes(edited)
+        elif harm == "no record":
+            record.write_bytes(kept[record][:100])
+        else:
+            metrics.with_name("notes.txt").write_text("mine")
+        refused = space.run("cmivae", "record", ok=False)
+        assert refused.returncode == 2
+        assert says in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert (space.folder / "dvc.lock").read_bytes() == lock
+        for path, content in kept.items():
+            path.write_bytes(content)
+        metrics.with_name("notes.txt").unlink(missing_ok=True)
+
+    def test_a_params_mistake_stops_snakemake_before_any_job(self, space):
+        space.edit("params.yaml", "epochs: 1, batch_size", "epoch: 1, batch_size")
+        done = space.snakemake(ok=False)
+        assert done.returncode == 2
+        assert "params.yaml:datasets.digits.train.epoch" in done.stderr
+        assert "did you mean 'epochs'?" in done.stderr
+        assert "Traceback" not in done.stderr
+        space.edit("params.yaml", "epoch: 1, batch_size", "epochs: 1, batch_size")
+
+    def test_at_the_end_nothing_is_left_to_do(self, space):
+        space.run("cmivae", "record")
+        assert space.planned() == {}
+        assert dvc_did_nothing(space)
