@@ -1,13 +1,19 @@
 # The DAG of a study, file by file. Rules only say who makes what; all logic is in src/cmivae, where it is tested.
-from snakemake.utils import min_version
+from snakemake.utils import min_version, validate
 
 min_version("9.0")
 
 
+include: "workflow/rules/common.smk"
+
+
+# The same check in the form that editors and other tools read (made by `cmivae schema`).
 configfile: "params.yaml"
 
 
-include: "workflow/rules/common.smk"
+validate(config, "workflow/schemas/params.schema.json", set_default=False)
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/embed.smk"

@@ -1,13 +1,15 @@
 """The command line: parse, call, print. All work is done elsewhere."""
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 from cmivae import __version__
-from cmivae.errors import UserError
+from cmivae.errors import EXIT_USER, UserError
 from cmivae.progress import log, set_up_logging
+from cmivae.provenance.io import disk_error
 
 RUN_STAGES = ("train", "embed", "evaluate")
 DATASET_STAGES = ("fetch", "prepare", "baseline")
@@ -21,15 +23,21 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.call(options)
     except UserError as error:
-        print(f"cmivae: {error}", file=sys.stderr)
-        return error.code
+        return _say(str(error), error.code)
     except KeyboardInterrupt:
-        print("cmivae: stopped", file=sys.stderr)
-        return 130
+        return _say("stopped", 130)
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        return _say(str(disk_error(error.filename or "", error)), EXIT_USER)
     return 0
+
+
+def _say(text: str, code: int) -> int:
+    with contextlib.suppress(BrokenPipeError):  # a signal to the whole group may have ended the log's reader
+        print(f"cmivae: {text}", file=sys.stderr, flush=True)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from cmivae.errors import UserError
+from cmivae.provenance.io import disk_error
 from cmivae.provenance.ledger import RECORD
 from cmivae.provenance.specs import Study
 from cmivae.provenance.staleness import spec_path, sync
@@ -24,10 +25,11 @@ def open_study(path: str = "params.yaml") -> "Workflow":
         if IN_JOB not in os.environ:
             sync(Path(), study)
             os.environ[IN_JOB] = "1"
-    except UserError as error:
-        print(f"cmivae: {error}", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(error.code)  # Snakemake would turn it into a traceback and exit code 1
+    except (UserError, OSError) as error:
+        known = error if isinstance(error, UserError) else disk_error(error.filename or "", error)
+        print(f"cmivae: {known}", file=sys.stderr, flush=True)
+        os._exit(known.code)  # Snakemake would turn it into a traceback and exit code 1
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs find this cmivae
     return Workflow(study)
 
 

@@ -1,4 +1,4 @@
-"""The loop does what section 4 of science.md says: order of updates, selection, NaN guard."""
+"""The loop does what docs/protocol.md says: order of updates, selection, NaN guard."""
 
 import json
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import math
 import os
 
@@ -12,9 +13,17 @@ from hypothesis import strategies as st
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.provenance import io
 from cmivae.provenance.io import (
-    atomic_path, canonical, digest, md5_file, read_json, sha256_file, temporary_folder, write_bytes, write_json,
+    atomic_path,
+    canonical,
+    digest,
+    md5_file,
+    read_json,
+    sha256_file,
+    temporary_folder,
+    write_bytes,
+    write_json,
     write_text,
-)  # fmt: skip
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -35,13 +44,18 @@ def test_write_replaces_and_makes_folders(tmp_path):
     assert names(path.parent) == ["file.txt"]
 
 
+def fail_halfway(path):
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        assert names(path.parent) == sorted([path.name, temporary.name])
+        raise RuntimeError
+
+
 def test_exception_leaves_the_old_file_and_no_part(tmp_path):
     path = tmp_path / "file"
     write_bytes(path, b"old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_bytes(b"half")
-        assert temporary.parent == path.parent
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_halfway(path)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
 
@@ -79,8 +93,6 @@ def test_nothing_written_is_an_error(tmp_path):
 
 @given(value=JSON)
 def test_canonical_round_trips_and_is_one_spelling(value):
-    import json
-
     text = canonical(value)
     assert json.loads(text) == value
     assert canonical(json.loads(text)) == text

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmivae.cli import main
-from cmivae.errors import EXIT_USER, UserError
+from cmivae.errors import EXIT_USER
 from cmivae.study.checks import check_study
 from cmivae.study.loading import load_params, parse_params
 
@@ -77,8 +77,9 @@ BAD_VALUES = [
     ("style", "style.dpi", 5000, "style.dpi", "less than or equal to 1200"),
 ]  # fmt: skip
 
-MISSING = ["label", "seeds", "datasets", "configs", "tables", "style", f"{D}.reader", f"{D}.critic", f"{D}.train.epochs",
-           f"{D}.model.name", f"{C}.gamma", f"{C}.objective", "tables.D4.title", "figures.D3.kind"]  # fmt: skip
+MISSING = ["label", "seeds", "datasets", "configs", "tables", "style", f"{D}.reader", f"{D}.critic",
+           f"{D}.train.epochs", f"{D}.model.name", f"{C}.gamma", f"{C}.objective", "tables.D4.title",
+           "figures.D3.kind"]  # fmt: skip
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
 
@@ -95,7 +96,7 @@ BAD_FILES = [
     ("list", "- a\n- b\n", "the whole file is", "should be an object"),
     ("scalar", "42\n", "the whole file is", "should be an object"),
     ("two-documents", tiny.TEXT + "---\n" + tiny.TEXT, "params.yaml:", "another document"),
-    ("key-twice", tiny.TEXT.replace("seeds: [0, 1]", "seeds: [0]\nseeds: [0, 1]"), "params.yaml:4", "'seeds' is given twice (first in line 3)"),
+    ("key-twice", tiny.TEXT.replace("seeds:", "seeds: [0]\nseeds:"), "params.yaml:4", "twice (first in line 3)"),
     ("number-as-key", tiny.TEXT + "1: x\n", "params.yaml:", "a key must be plain text"),
     ("number-and-text-key", tiny.TEXT + "1: x\n'1': y\n", "params.yaml:", "a key must be plain text"),
     ("list-as-key", tiny.TEXT + "? [a, b]\n: x\n", "params.yaml:", "a key must be plain text"),
@@ -147,15 +148,16 @@ def test_bad_file_is_named(content, where, says, tmp_path, capsys):
 
 def test_same_run_under_two_keys_is_refused_by_its_key(tmp_path, capsys):
     text = tiny.TEXT.replace("tables:\n", "  digits-again: {dataset: digits, objective: cmi, gamma: 0.3}\ntables:\n")
-    refused(tiny.workspace(tmp_path, text), capsys, "params.yaml:configs.digits-again", "rename it to 'digits-cmi-g030'")
+    refused(
+        tiny.workspace(tmp_path, text), capsys, "params.yaml:configs.digits-again", "rename it to 'digits-cmi-g030'"
+    )
 
 
 def test_figure_of_another_datasets_config_is_refused(tmp_path, capsys):
     values = tiny.values()
     values["datasets"]["other"] = values["datasets"]["digits"]
     values["configs"]["other-vanilla"] = {"dataset": "other", "objective": "vanilla", "gamma": 0.0}
-    text = yaml.safe_dump(tiny.put(values, "figures.D5.configs", ["other-vanilla"]), default_flow_style=None)
-    text = yaml.dump(yaml.safe_load(text), Dumper=_Plain)
+    text = yaml.dump(tiny.put(values, "figures.D5.configs", ["other-vanilla"]), Dumper=_Plain)
     refused(tiny.workspace(tmp_path, text), capsys, "figures.D5.configs", "of another dataset")
 
 
@@ -194,7 +196,9 @@ TOKENS = st.sampled_from(
      "!!float ", "!!binary ", "!!omap ", "? ", "|", ">", "'", '"', "#", "%", "@", "---\n", "...\n", ".nan", "-.inf",
      "null", "~", "0x", "1_0", "1:30", "=", "\\ud800", "\0", "\ufeff", "2020-01-01", "99999999999999999999", "é"]
 )  # fmt: skip
-EDITS = st.lists(st.tuples(st.integers(0, len(tiny.TEXT)), st.integers(0, 12), TOKENS | st.text(max_size=3)), max_size=3)
+EDITS = st.lists(
+    st.tuples(st.integers(0, len(tiny.TEXT)), st.integers(0, 12), TOKENS | st.text(max_size=3)), max_size=3
+)
 
 
 @given(edits=EDITS)
@@ -205,11 +209,8 @@ def test_no_text_gives_a_traceback(edits, tmp_path_factory):
         text = text[:start] + token + text[start + length :]
     folder = tmp_path_factory.getbasetemp() / "fuzz"
     tiny.workspace(folder, text.encode("utf-8", "surrogatepass"))
-    try:
-        load_params(folder / "params.yaml")
-    except UserError as error:
-        assert "params.yaml" in error.where
-        assert error.what
+    error = tiny.mistake(lambda: load_params(folder / "params.yaml"))
+    assert error is None or (error.what and "params.yaml" in error.where)
 
 
 VALUES = st.recursive(
@@ -219,10 +220,9 @@ VALUES = st.recursive(
 )
 
 
-@given(key=st.sampled_from(sorted(tiny.leaves(tiny.values())) + ["datasets.digits", "configs", "new"]), value=VALUES)
+@given(key=st.sampled_from([*tiny.leaves(tiny.values()), "datasets.digits", "configs", "new"]), value=VALUES)
 @settings(max_examples=200, deadline=None)
 def test_no_value_gives_a_traceback(key, value):
-    try:
-        check_study(parse_params(tiny.put(tiny.values(), key, value)), "params.yaml")
-    except UserError as error:
-        assert error.where.startswith("params.yaml")
+    values = tiny.put(tiny.values(), key, value)
+    error = tiny.mistake(lambda: check_study(parse_params(values), "params.yaml"))
+    assert error is None or error.where.startswith("params.yaml")

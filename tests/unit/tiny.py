@@ -1,11 +1,13 @@
 """A minimal workspace for tests: the digits, one table, one curve, one grid of samples, three configurations."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from cmivae.errors import UserError
 from cmivae.provenance.specs import Study
 from cmivae.study.checks import check_study
 from cmivae.study.loading import parse_params
@@ -61,6 +63,15 @@ def drop(found: dict[str, Any], key: str) -> dict[str, Any]:
         block = block[name]
     del block[last]
     return found
+
+
+def mistake(call: Callable[[], object]) -> UserError | None:
+    """What a call complains about; None where it does not, and any other exception goes through."""
+    try:
+        call()
+    except UserError as error:
+        return error
+    return None
 
 
 def params(changes: dict[str, Any] | None = None, base: dict[str, Any] | None = None) -> Params:

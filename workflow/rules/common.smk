@@ -1,11 +1,10 @@
-from snakemake.utils import validate
 from cmivae.workflow import open_study
+
+# Outputs are marked `update`: Snakemake would else delete a finished run before a job that finds it current. Each is
+# built aside and put in place when whole, so none is ever half-written.
 
 # Checks params.yaml strictly, and tells Snakemake what is stale: once, before the DAG is built.
 study = open_study()
-
-# The same in the form that editors and other tools read; made by `cmivae schema`.
-validate(config, "../schemas/params.schema.json", set_default=False)
 
 
 wildcard_constraints:

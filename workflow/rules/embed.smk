@@ -4,7 +4,7 @@ rule embed:
         trained=rules.train.output.record,
         data=study.prepared,
     output:
-        record="runs/embed/{config}/s{seed}/run.json",
+        record=update("runs/embed/{config}/s{seed}/run.json"),
     log:
         "logs/embed/{config}/s{seed}.log",
     benchmark:
@@ -14,7 +14,7 @@ rule embed:
         gpu=1,
         mem_mb=6000,
     shell:
-        "cmivae embed {wildcards.config:q} {wildcards.seed:q} 2> >(tee {log:q} >&2)"
+        "cmivae embed {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
 
 
 rule embed_all:

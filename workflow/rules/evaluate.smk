@@ -4,7 +4,7 @@ rule evaluate:
         embedded=rules.embed.output.record,
         data=study.prepared,
     output:
-        record="runs/evaluate/{config}/s{seed}/run.json",
+        record=update("runs/evaluate/{config}/s{seed}/run.json"),
     log:
         "logs/evaluate/{config}/s{seed}.log",
     benchmark:
@@ -12,7 +12,7 @@ rule evaluate:
     resources:
         mem_mb=3000,
     shell:
-        "cmivae evaluate {wildcards.config:q} {wildcards.seed:q} 2> >(tee {log:q} >&2)"
+        "cmivae evaluate {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
 
 
 rule baseline:
@@ -20,13 +20,13 @@ rule baseline:
         spec=study.spec("runs/baseline/{dataset}"),
         data=rules.prepare.output.record,
     output:
-        record="runs/baseline/{dataset}/run.json",
+        record=update("runs/baseline/{dataset}/run.json"),
     log:
         "logs/baseline/{dataset}.log",
     resources:
         mem_mb=3000,
     shell:
-        "cmivae baseline {wildcards.dataset:q} 2> >(tee {log:q} >&2)"
+        "cmivae baseline {wildcards.dataset:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
 
 
 rule evaluate_all:

@@ -3,12 +3,12 @@ rule tables:
         spec=study.spec("results/tables"),
         runs=study.inputs("results/tables"),
     output:
-        study.tables,
-        record="results/tables/run.json",
+        update(study.tables),
+        record=update("results/tables/run.json"),
     log:
         "logs/tables.log",
     shell:
-        "cmivae tables 2> >(tee {log:q} >&2)"
+        "cmivae tables 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
 
 
 rule figures:
@@ -16,9 +16,9 @@ rule figures:
         spec=study.spec("results/figures"),
         cells=study.inputs("results/figures"),
     output:
-        study.figures,
-        record="results/figures/run.json",
+        update(study.figures),
+        record=update("results/figures/run.json"),
     log:
         "logs/figures.log",
     shell:
-        "cmivae figures 2> >(tee {log:q} >&2)"
+        "cmivae figures 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"

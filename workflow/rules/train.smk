@@ -3,8 +3,7 @@ rule train:
         spec=study.spec("runs/train/{config}/s{seed}"),
         data=study.prepared,
     output:
-        curve="runs/train/{config}/s{seed}/curve.jsonl",
-        record="runs/train/{config}/s{seed}/run.json",
+        record=update("runs/train/{config}/s{seed}/run.json"),
     log:
         "logs/train/{config}/s{seed}.log",
     benchmark:
@@ -14,7 +13,7 @@ rule train:
         gpu=1,
         mem_mb=6000,
     shell:
-        "cmivae train {wildcards.config:q} {wildcards.seed:q} 2> >(tee {log:q} >&2)"
+        "cmivae train {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
 
 
 # One target a configuration, for `dvc repro`: its seeds fan out.

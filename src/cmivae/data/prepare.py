@@ -37,7 +37,7 @@ ARRAYS = tuple(field.name for field in fields(Prepared) if field.name != "subset
 
 
 def binarize(grey: np.ndarray, threshold: float) -> np.ndarray:
-    """1 where ``grey / 255 >= threshold``, else 0; uint8 in and out, any shape (static, science.md 1.2)."""
+    """1 where ``grey / 255 >= threshold``, else 0; uint8 in and out, any shape (static, docs/protocol.md)."""
     table = (np.arange(256) / 255 >= threshold).astype(np.uint8)
     return table[grey]
 

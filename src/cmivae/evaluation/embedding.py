@@ -10,7 +10,7 @@ CHUNK = 250  # images a forward in eval mode
 
 @torch.no_grad()
 def embed_test(model: nn.Module, images: Tensor, drawn: torch.Generator) -> dict[str, Tensor]:
-    """Posterior and terms with one latent sample (section 6 of science.md).
+    """Posterior and terms with one latent sample (docs/protocol.md).
 
     Args:
         images: (N, 28, 28) uint8.

@@ -1,6 +1,6 @@
 """Post-hoc estimate of I(z;s): fresh critics on the frozen model, free of the lag of a critic trained beside it.
 
-Section 5 of science.md: trained on the training part, stopped early on the validation loss, read on the test part.
+docs/protocol.md: trained on the training part, stopped early on the validation loss, read on the test part.
 All initialisations share each batch's z and s.
 """
 

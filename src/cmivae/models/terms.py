@@ -24,7 +24,7 @@ class Terms:
 
     @property
     def elbo(self) -> Tensor:
-        """Evidence lower bound with beta = 1, higher is better (Eqs. 3 and 4).  (B,)"""
+        """Evidence lower bound with beta = 1, higher is better (Eqs. 1 to 3).  (B,)"""
         return -(self.recon + self.kl_z + self.kl_s)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = "cmivae"
 SOURCE = Path(__file__).resolve().parents[1]
-FRAME = ("errors", "cli", "registry", "study", "provenance", "progress")
+FRAME = ("errors", "cli", "registry", "study", "provenance", "progress", "workflow", "stages.runner", "stages.overview")
 
 
 def code_digests(*targets: str) -> dict[str, str]:
@@ -54,8 +54,8 @@ def imported_now() -> set[str]:
 
 
 def _is_frame(module: str) -> bool:
-    parts = module.split(".")
-    return len(parts) > 1 and parts[1] in FRAME
+    inner = module.partition(".")[2]
+    return any(inner == name or inner.startswith(f"{name}.") for name in FRAME)
 
 
 def _is_package(module: str) -> bool:

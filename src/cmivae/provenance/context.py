@@ -17,7 +17,9 @@ class Context:
     workspace: Path
     study: Study
     artefact: Artefact
+    folder: Path  # where the stage writes; the runner puts it in place when it is whole
     source: str | None = None  # of fetch: a folder to copy from instead of downloading
+    force: bool = False  # make it from the start, whatever there is
     clean_up: list[Path] = field(default_factory=list)  # removed once the record is written
     record: dict[str, Any] = field(default_factory=dict)  # what the stage adds to run.json
 
@@ -35,18 +37,12 @@ class Context:
     @property
     def dataset_name(self) -> str:
         """Name of the data set that the artefact is about."""
-        name = self.artefact.dataset or self.run.config.dataset
-        return name
+        return self.artefact.dataset or self.run.config.dataset
 
     @property
     def dataset(self) -> Dataset:
         """Parameters of that data set."""
         return self.params.datasets[self.dataset_name]
-
-    @property
-    def folder(self) -> Path:
-        """Where the artefact goes."""
-        return self.workspace / self.artefact.folder
 
     @property
     def prepared(self) -> Path:

@@ -20,16 +20,15 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "safetenso
 def environment() -> dict[str, Any]:
     """Libraries, processor, threads and lock digest; CUDA, driver and GPU when torch is loaded and sees one."""
     lock = REPOSITORY / "requirements.lock"
-    found = {
+    return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "host": platform.node(),
-        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        "libraries": {name: _version(name) for name in LIBRARIES},
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
         "cmivae": __version__,
     }
-    return found
 
 
 def torch_environment() -> dict[str, Any] | None:
@@ -59,6 +58,13 @@ def git_state() -> dict[str, Any] | None:
     return {"revision": revision, "dirty": hashlib.sha256(changes.encode()).hexdigest() if changes else None}
 
 
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -70,7 +76,7 @@ def _processor() -> str:
 
 def _run(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

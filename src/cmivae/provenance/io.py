@@ -31,9 +31,10 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
         _fsync(path.parent)
     except OSError as error:
-        raise _disk_error(path, error) from error
+        raise disk_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:
@@ -99,12 +100,13 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _disk_error(path: Path, error: OSError) -> UserError:
+def disk_error(path: Path | str, error: OSError) -> UserError:
+    """What to tell the user about an error of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return UserError(
             "no space left to write a file",
             where=str(path),
-            why=f"{error.strerror}; what was there before is untouched",
+            why=f"{error.strerror}; whatever was whole before is still whole",
             fix="free some space and start the same command again: it goes on where it was",
         )
     return UserError("cannot write a file", where=str(path), why=str(error), fix="check the folder's permissions")

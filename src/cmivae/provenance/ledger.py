@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cmivae.errors import UserError
+from cmivae.progress import log
 from cmivae.provenance.code import imported_now
 from cmivae.provenance.environment import environment, git_state, torch_environment
 from cmivae.provenance.io import digest, read_json, sha256_file, write_json
-from cmivae.provenance.specs import Artefact, Study
+from cmivae.provenance.specs import Artefact
 
 RECORD = "run.json"
 FORMAT = 1
@@ -66,17 +67,16 @@ def read_record(workspace: Path, folder: str) -> Record | None:
 
 
 def write_record(
-    workspace: Path,
-    study: Study,
-    artefact: Artefact,
-    *,
-    status: str = "complete",
-    segments: list | None = None,
-    **more: Any,
+    folder: Path, label: str, artefact: Artefact, inputs: list[Record], *, status: str = "complete", **more: Any
 ) -> None:
-    """Hash the files of a finished artefact and write its record, which makes it exist."""
-    folder = workspace / artefact.folder
+    """Hash the files that a stage wrote into ``folder`` and write the artefact's record there, last.
+
+    Args:
+        inputs: records of what the stage read, as they were when it started.
+    """
     unknown = imported_now() - set(artefact.code)
+    if unknown:
+        log.warning("%s imported code that its spec does not cover: %s", artefact.name, ", ".join(sorted(unknown)))
     files = {
         str(path.relative_to(folder)): {"size": path.stat().st_size, "sha256": sha256_file(path)}
         for path in sorted(folder.rglob("*"))
@@ -86,26 +86,20 @@ def write_record(
         "format": FORMAT,
         "stage": artefact.stage,
         "folder": artefact.folder,
-        "label": study.params.label,
+        "label": label,
         "status": status,
         "spec": artefact.spec,
         "params": artefact.params,
-        "inputs": {name: _input(workspace, study[name]) for name in artefact.inputs},
+        "inputs": {each.values["folder"]: {"spec": each.spec, "content": each.content} for each in inputs},
         "code": artefact.code,
         "imported_beyond_spec": sorted(unknown),
         "files": files,
         "content": digest(files),
         "environment": environment() | {"torch": torch_environment()},
         "git": git_state(),
-        "segments": segments or [],
         **more,
     }
     write_json(folder / RECORD, values)
-
-
-def _input(workspace: Path, artefact: Artefact) -> dict[str, str]:
-    record = read_record(workspace, artefact.folder)
-    return {"spec": artefact.spec, "content": record.content}
 
 
 def state(workspace: Path, artefact: Artefact) -> str | None:

@@ -66,8 +66,23 @@ def verify_all(workspace: Path, study: Study) -> int:
                 fix="remove it, then record again",
             )
         count += len(found.files())
+    _refuse_leftovers(workspace, study)
     log.info("%d files in %d artefacts are what their runs recorded", count, len(study.artefacts))
     return count
+
+
+def _refuse_leftovers(workspace: Path, study: Study) -> None:
+    """DVC takes folders as wholes: what no run of the study made must not go in with them."""
+    for top in ("data/raw", "data/prepared", "runs", "results"):
+        for path in sorted((workspace / top).rglob("*")):
+            inside = path.relative_to(workspace)
+            if path.is_file() and not any(str(parent) in study.artefacts for parent in inside.parents):
+                raise UserError(
+                    "a file belongs to no run of the study",
+                    where=str(inside),
+                    why="left over from a seed or configuration that params.yaml no longer names",
+                    fix=f"remove {inside.parent}, or name it in params.yaml again",
+                )
 
 
 def _unrecorded(folder: Path, known: set[str]) -> str | None:

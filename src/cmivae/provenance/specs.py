@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cmivae.data.fetch import expected_content
-from cmivae.provenance.code import code_digests, data_digest
+from cmivae.provenance.code import code_digests, data_digest, module_digest
 from cmivae.provenance.io import digest
 from cmivae.registry import MODELS, OBJECTIVES, READERS
 from cmivae.study.params import Params
@@ -85,6 +85,7 @@ class Study:
         targets = (MODELS[block.model.name], OBJECTIVES[run.config.objective])
         params = {
             "objective": run.config.objective,
+            "code": list(targets),
             "gamma": run.config.gamma,
             "seed": run.seed,
             "model": block.model.model_dump(mode="json"),
@@ -102,6 +103,7 @@ class Study:
         baselines = [f"runs/baseline/{name}" for name in params.datasets if name in shown]
         about = params.model_dump(mode="json", include={"label", "note", "seeds", "tables"})
         about["printed"] = data_digest("results/printed/*.csv")
+        about["defaults"] = module_digest("cmivae.study.params")  # tables say what differs from them
         self._add("tables", "results/tables", about, [*runs, *baselines])
         look = params.model_dump(mode="json", include={"label", "note", "figures", "style"})
         look["style_file"] = data_digest("results/*.mplstyle")

@@ -5,6 +5,7 @@ Current ones get a fixed old time by stage depth and their spec file an older on
 newer than its outputs, so that ``--rerun-triggers mtime`` makes it and all below it again.
 """
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -30,16 +31,17 @@ def sync(workspace: Path, study: Study) -> dict[str, str]:
     stale = {}
     for artefact in study.artefacts.values():
         spec = workspace / spec_path(artefact.folder)
-        if not spec.is_file() or spec.read_text() != artefact.spec:
-            write_text(spec, artefact.spec)
         reason = state(workspace, artefact)
         if reason is None:
             _set_times(workspace, artefact, EPOCH + 10 * (STAGES.index(artefact.stage) + 1))
+            if not spec.is_file() or spec.read_text() != artefact.spec:
+                write_text(spec, artefact.spec)
             _utime(spec, EPOCH)
         else:
             stale[artefact.folder] = reason
             _set_times(workspace, artefact, EPOCH - 10)
-            _utime(spec, time.time())
+            # New text too: Snakemake takes a newer file with the same checksum for unchanged.
+            write_text(spec, f"{artefact.spec} stale {time.time_ns()}")
     return stale
 
 
@@ -51,5 +53,6 @@ def _set_times(workspace: Path, artefact: Artefact, when: float) -> None:
 
 
 def _utime(path: Path, when: float) -> None:
-    if path.stat().st_mtime != when:
-        os.utime(path, (when, when))
+    with contextlib.suppress(FileNotFoundError):  # a running job has just replaced it
+        if path.stat().st_mtime != when:
+            os.utime(path, (when, when))

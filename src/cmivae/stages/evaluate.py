@@ -1,4 +1,4 @@
-"""Stage evaluate: the metrics of a run, from its embeddings and the labels alone (section 6 of science.md)."""
+"""Stage evaluate: the metrics of a run, from its embeddings and the labels alone (docs/protocol.md)."""
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -8,19 +8,30 @@ from cmivae.data.prepare import load
 from cmivae.evaluation.information import active_units, aggregate_mi, bce, i_hat
 from cmivae.evaluation.mcas import mcas, pixel_entropy
 from cmivae.evaluation.probes import logistic_accuracy, svm_accuracy
+from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import write_json
 
 Arrays = dict[str, np.ndarray]
 
 
-def make(context: Context) -> None:
-    """Write ``metrics.json``; ``elbo`` is signed, higher is better, always with beta = 1."""
+def make(context: Context) -> str:
+    """Write ``metrics.json``; ``elbo`` is signed, higher is better, always with beta = 1.
+
+    Returns:
+        ``complete``, or ``failed`` where an embedding is not finite: such a run must not become a number.
+    """
     folder = context.workspace / "runs/embed" / context.run.name
     latents, samples = load_file(folder / "latents.safetensors"), load_file(folder / "samples.safetensors")
+    lost = [name for name, values in latents.items() if not np.isfinite(values).all()]
+    if lost:
+        log.error("evaluate %s FAILED: %s not finite", context.run.name, ", ".join(lost))
+        context.record["failure"] = {"why": f"{', '.join(lost)} not finite on test data"}
+        return "failed"
     with threadpool_limits(1):  # more threads than jobs made BLAS slower here
         metrics = _likelihood(latents) | {"i_zs": _information(latents)} | _classifiers(context, latents, samples)
     write_json(context.folder / "metrics.json", metrics)
+    return "complete"
 
 
 def _likelihood(latents: Arrays) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Runs one stage for one artefact: lock, check inputs, build, record. All stages go through here."""
+"""Runs one stage for one artefact: lock, check inputs, build aside, record, put in place. All go through here."""
 
 import contextlib
 import difflib
@@ -12,15 +12,18 @@ from filelock import FileLock, Timeout
 from cmivae.errors import EXIT_BUSY, UserError
 from cmivae.progress import log
 from cmivae.provenance.context import Context
-from cmivae.provenance.ledger import RECORD, Record, Stopwatch, require, state, write_record
+from cmivae.provenance.environment import environment, git_state
+from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_record
+from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact, Study
 
-SHARED_FOLDER = {"fetch"}  # holds files that a user may have put there: never emptied
+IN_PLACE = {"fetch"}  # its folder holds files that a user may have put there
+ON_GPU = {"train", "embed"}
 PASSES_FAILURE_ON = {"embed", "evaluate"}
 
 
 def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = False, source: str | None = None) -> bool:
-    """Make an artefact unless it is current.
+    """Make an artefact unless it is current; the old one stays until the new one is whole.
 
     Returns: whether it was made now.
 
@@ -32,20 +35,37 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
             log.info("%s is current", artefact.folder)
             return False
         records = [require(workspace, study[name]) for name in artefact.inputs]
-        context = Context(workspace, study, artefact, source=source)
-        _empty(context)
+        environment(), git_state()  # as they are when the work starts
+        target = workspace / artefact.folder
+        folder = target if artefact.stage in IN_PLACE else _aside(workspace, artefact)
+        context = Context(workspace, study, artefact, folder, source=source, force=force)
         watch = Stopwatch()
-        failed = next((r for r in records if r.status == "failed"), None)
-        if failed is not None and artefact.stage in PASSES_FAILURE_ON:
-            status = _pass_on(context, failed)
-        else:
-            status = import_module(f"cmivae.stages.{artefact.stage}").make(context) or "complete"
-        context.record.setdefault("segments", []).append(watch.segment())
-        write_record(workspace, study, artefact, status=status, **context.record)
+        status = _make(context, records)
+        context.record.setdefault("segments", [watch.segment()])
+        write_record(folder, study.params.label, artefact, records, status=status, **context.record)
+        if folder != target:
+            _put_in_place(folder, target)
         for path in context.clean_up:
             shutil.rmtree(path, ignore_errors=True)
     log.info("%s %s", artefact.folder, status)
     return True
+
+
+def _make(context: Context, records: list[Record]) -> str:
+    """Let the stage work; returns ``complete`` or ``failed``."""
+    artefact, compute = context.artefact, context.params.compute
+    failed = next((record for record in records if record.status == "failed"), None)
+    if failed is not None and artefact.stage in PASSES_FAILURE_ON:
+        return _pass_on(context, failed)
+    wants_gpu = artefact.stage in ON_GPU and compute.device in ("auto", "cuda")
+    try:
+        with gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext():
+            return import_module(f"cmivae.stages.{artefact.stage}").make(context) or "complete"
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, but torch may not be loaded here
+        if "out of memory" not in str(error):
+            raise
+        fix = "choose a smaller batch or network, fewer jobs_per_gpu, or a larger GPU"
+        raise UserError("the GPU has too little memory", where=artefact.name, why=str(error)[:200], fix=fix) from None
 
 
 @contextlib.contextmanager
@@ -70,12 +90,25 @@ def lock(workspace: Path, folder: str) -> Iterator[None]:
         ) from None
 
 
-def _empty(context: Context) -> None:
-    """From here on the old artefact does not exist: its record goes first."""
-    (context.folder / RECORD).unlink(missing_ok=True)
-    if context.artefact.stage not in SHARED_FOLDER:
-        shutil.rmtree(context.folder, ignore_errors=True)
-    context.folder.mkdir(parents=True, exist_ok=True)
+def _aside(workspace: Path, artefact: Artefact) -> Path:
+    """An empty folder on the same disk, where a stage may stop at any point without harm."""
+    folder = workspace / ".cmivae/building" / artefact.folder
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _put_in_place(folder: Path, target: Path) -> None:
+    """Swap the new artefact for the old one: two renames, between which there is none rather than a mixture."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old = folder.with_name(f"{folder.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _pass_on(context: Context, failed: Record) -> str:

@@ -1,14 +1,16 @@
 """Stage train: one run of the study, from prepared images to selected weights and a curve."""
 
-import time
+import shutil
 from pathlib import Path
 
 import torch
 
 from cmivae.data.prepare import load
 from cmivae.errors import Preempted
+from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import read_json, write_json, write_text
+from cmivae.provenance.ledger import Stopwatch
 from cmivae.training.build import build_critics, build_model, build_objective, save_weights
 from cmivae.training.devices import resolve_device, set_up
 from cmivae.training.loop import Job, Trained, Trainer
@@ -21,20 +23,31 @@ def make(context: Context) -> str:
     Returns:
         ``complete``, or ``failed`` when the run diverged: then ``failure.json`` says how, and no weights exist.
     """
+    job = _job(context)
+    _look_at_scratch(context)
     segments = Segments(context.scratch / "segments.json")
-    with StopRequest() as stop:
+    with StopRequest() as job.stop:
         try:
-            result = Trainer(_job(context, stop)).run()
-        except Preempted:
-            segments.end(f"signal {stop.signal}")
+            result = Trainer(job).run()
+        except BaseException as error:
+            segments.end(f"signal {job.stop.signal}" if isinstance(error, Preempted) else type(error).__name__)
             raise
     segments.end("finished")
     context.record["segments"] = segments.all
-    context.clean_up.append(context.scratch)
+    context.clean_up.append(context.scratch.parent)
     return _write(context, result)
 
 
-def _job(context: Context, stop: StopRequest) -> Job:
+def _look_at_scratch(context: Context) -> None:
+    """Say what happens to the resume state of earlier processes."""
+    if context.force:
+        shutil.rmtree(context.scratch, ignore_errors=True)
+    others = [path for path in context.scratch.parent.glob("*") if path != context.scratch]
+    if others:
+        log.warning("an unfinished training with other params or code lies in %s; it is not used", others[0])
+
+
+def _job(context: Context) -> Job:
     compute, dataset, run = context.params.compute, context.dataset, context.run
     device = resolve_device(compute.device)
     set_up(device, compute.threads)
@@ -53,7 +66,6 @@ def _job(context: Context, stop: StopRequest) -> Job:
         device=device,
         scratch=context.scratch,
         checkpoint_minutes=compute.checkpoint_minutes,
-        stop=stop,
     )
 
 
@@ -78,14 +90,11 @@ class Segments:
         self.all = read_json(path) if path.is_file() else []
         if self.all and self.all[-1]["end"] is None:
             self.all[-1]["end"] = "killed"
-        self.all.append({"start": _now(), "stop": None, "end": None})
+        self.watch = Stopwatch()
+        self.all.append({"start": self.watch.segment()["start"], "stop": None, "end": None})
         write_json(path, self.all)
 
     def end(self, how: str) -> None:
-        """Say how this process ended."""
-        self.all[-1] |= {"stop": _now(), "end": how}
+        """Say how this process ended and what it spent; a process that was killed cannot."""
+        self.all[-1] |= self.watch.segment(end=how)
         write_json(self.path, self.all)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -7,7 +7,7 @@ from cmivae.errors import UserError
 from cmivae.registry import OBJECTIVES, READERS
 from cmivae.study.params import Config, Params
 
-PAPER_EPOCHS = 300  # section 7 of science.md: what a workspace labelled "paper" must train
+PAPER_EPOCHS = 300  # what a workspace labelled "paper" must train
 
 
 def check_study(params: Params, where: str) -> None:

@@ -108,10 +108,9 @@ def _readable(error: ValidationError, where: str) -> UserError:
         return UserError(f"the key {name!r} is missing", where=f"{where}:{key}", fix="add it; see the root params.yaml")
     if first["type"] == "float_type" and isinstance(first["input"], str):
         fix = "write it as 0.001 or 1.0e-3: YAML reads 1e-3 as text"
-    return UserError(
-        f"{subject} is {_short(first['input'])}", where=f"{where}:{key}".rstrip(":"), why=first["msg"][0].lower() + first["msg"][1:],
-        fix=fix,
-    )  # fmt: skip
+    why = first["msg"][0].lower() + first["msg"][1:]
+    place = f"{where}:{key}" if key else where
+    return UserError(f"{subject} is {_short(first['input'])}", where=place, why=why, fix=fix)
 
 
 def _short(value: Any) -> str:

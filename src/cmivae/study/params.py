@@ -26,11 +26,12 @@ class Compute(Strict):
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1, le=64)] = 1  # CPU threads of one job; last bits may differ between counts
+    jobs_per_gpu: Annotated[int, Field(ge=1, le=64)] = 1  # more share one device
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0  # between saves of a training; 0 saves at every step
 
 
 class ImageData(Strict):
-    """Raw images to binary splits (paper section 5.3; ``science.md`` 1.2)."""
+    """Raw images to binary splits (paper section 5.3; docs/protocol.md)."""
 
     source: str | None = None  # a folder with the raw files; null downloads them
     split_seed: Seed = 0
@@ -46,7 +47,7 @@ class ImageData(Strict):
 
 
 class PixelCnnVae(Strict):
-    """PixelCNN-VAE (paper section 5.1, appendices B and I; ``science.md`` 3)."""
+    """PixelCNN-VAE (paper section 5.1, appendices B and I; docs/protocol.md)."""
 
     name: Literal["pixelcnn_vae"]
     z_dim: Count = 32
@@ -65,7 +66,7 @@ class PixelCnnVae(Strict):
 
 
 class Critic(Strict):
-    """Critics of the density ratio (appendix I; ``science.md`` 4)."""
+    """Critics of the density ratio (appendix I; docs/protocol.md)."""
 
     disc_input: Literal["s", "s_mean1", "s_1x1", "x"] = "s"
     channels: Count = 256
@@ -73,7 +74,7 @@ class Critic(Strict):
 
 
 class Train(Strict):
-    """Optimisation (appendix G.2; ``science.md`` 4 and 7)."""
+    """Optimisation (appendix G.2; docs/protocol.md)."""
 
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)] = 50
@@ -89,7 +90,7 @@ class Train(Strict):
 
 
 class Posthoc(Strict):
-    """Post-hoc estimator of I(z;s): fresh critics on the frozen model (``science.md`` 5)."""
+    """Post-hoc estimator of I(z;s): fresh critics on the frozen model (docs/protocol.md)."""
 
     inits: Annotated[int, Field(ge=0)] = 3  # 0 leaves the post-hoc estimate out
     epochs: Count = 50
@@ -107,7 +108,7 @@ class Embed(Strict):
 
 
 class Evaluate(Strict):
-    """Classifiers of AoLR, AoSVM and mCAS (``science.md`` 6)."""
+    """Classifiers of AoLR, AoSVM and mCAS (docs/protocol.md)."""
 
     c: Annotated[float, Field(gt=0)] = 1.0
     max_iter: Count = 1000

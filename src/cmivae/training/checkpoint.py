@@ -44,6 +44,8 @@ class Checkpoints:
                 why="training stopped before the disk was full; the last checkpoint is whole",
                 fix="free some space and start the same command again: it goes on from there",
             )
+        for leftover in self.folder.glob(".*.part"):  # of a process killed while writing
+            leftover.unlink()
         generations = self._generations()
         name = "state-b.pt" if generations and generations[0]["file"] == "state-a.pt" else "state-a.pt"
         write_bytes(self.folder / name, content)

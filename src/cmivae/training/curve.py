@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from cmivae.errors import UserError
 
 
 class Means:
@@ -43,6 +46,7 @@ class Curve:
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
     def write(self, kind: str, epoch: int, step: int, values: dict[str, float]) -> None:
         """Append one line; it is on disk for a reader at once."""
@@ -51,17 +55,26 @@ class Curve:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
+    def flush(self) -> None:
+        """Bring what is written to the disk, so that no checkpoint is ahead of it."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+
     def size(self) -> int:
         """Bytes written so far."""
-        return self.path.stat().st_size if self.path.is_file() else 0
+        return self.path.stat().st_size
 
     def cut(self, size: int) -> None:
         """Forget what a killed process wrote after its last checkpoint."""
         if self.size() < size:
-            raise EOFError(f"{self.path} is shorter than its checkpoint says")
-        if self.path.is_file():
-            with self.path.open("r+b") as file:
-                file.truncate(size)
+            raise UserError(
+                "the curve is shorter than the checkpoint of this run says",
+                where=str(self.path),
+                why="part of it was lost, so the run cannot go on as if it had never stopped",
+                fix=f"remove {self.path.parent} to train this run from the start",
+            )
+        with self.path.open("r+b") as file:
+            file.truncate(size)
 
 
 def finite(*values: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """One training loop for every model: a VAE step, two steps of each critic, best validation objective kept.
 
-Section 4 of science.md gives the order of updates, section 7 the selection. Everything that decides a bit (weights,
+docs/protocol.md gives the order of updates and the selection. Everything that decides a bit (weights,
 optimisers, generators, position in the epoch, running means) is in the checkpoint, so that a run killed at any point
 and started again ends with the same bits on a CPU.
 """
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,7 +123,7 @@ class Trainer:
         progress.step()
         last = position + 1 == self.steps_per_epoch
         if last or self.job.device.type == "cpu" or self.step % CUDA_CHECK == 0:
-            self._check(epoch)
+            self._check()
         if last or (position + 1) % max(self.steps_per_epoch // 10, 1) == 0:
             self.curve.write("train", epoch + 1, self.step, self.means.take())
         if last:
@@ -195,9 +196,9 @@ class Trainer:
             z, s = job.model.latents(x, contender.generator)
         return x, z, s
 
-    def _check(self, epoch: int) -> None:
+    def _check(self) -> None:
         if not self.healthy:
-            raise Diverged(f"a loss or gradient was not finite at step {self.step} (epoch {epoch + 1})")
+            raise Diverged(f"a loss or gradient was not finite at step {self.step}")
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -222,17 +223,18 @@ class Trainer:
         return {name: value / weight for name, value in sums.items()}
 
     def _select(self, epoch: int, value: float) -> None:
-        if value != value:
-            raise Diverged(f"the validation objective is not a number at epoch {epoch}")
+        if not math.isfinite(value):
+            raise Diverged(f"the validation objective is not finite after epoch {epoch}")
         if value < self.best["value"] or self.job.params.select == "last":
             modules = {"vae": self.job.model} | self.job.critics
             weights = {name: _copy(module.state_dict()) for name, module in modules.items()}
             self.best = {"value": value, "epoch": epoch, "weights": weights}
 
     def _save(self) -> None:
-        if not self.healthy:  # never keep a state that is already lost
-            return
+        self._check()  # never keep a state that is already lost
+        self.curve.flush()
         state = {
+            "device": self.job.device.type,
             "step": self.step,
             "model": self.job.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -249,6 +251,13 @@ class Trainer:
         if state is None:
             self.curve.cut(0)
             return
+        if state["device"] != self.job.device.type:
+            raise UserError(
+                f"{self.job.name} was begun on {state['device']}, this is {self.job.device.type}",
+                where=str(self.job.scratch),
+                why="random numbers differ between device types, so it cannot go on here",
+                fix=f"go on where there is {state['device']}, or remove that folder to train from the start",
+            )
         self.step = state["step"]
         self.job.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -267,7 +276,7 @@ class Trainer:
 
 
 def _logit(critic: nn.Module, terms: Terms, x: Tensor) -> Tensor:
-    return critic.logit(critic.embed(terms.s, x), terms.z)  # (B,)
+    return critic.logit(critic.embed(terms.s, x), terms.z).float()  # (B,) float32 also under bf16
 
 
 def _copy(weights: Weights) -> Weights:

@@ -1,9 +1,9 @@
-"""SIGTERM, SIGUSR1 or Ctrl-C: finish the step, save, stop; a second signal stops at once."""
+"""SIGTERM, SIGUSR1, SIGHUP or Ctrl-C: finish the step, save, stop; a second signal stops at once."""
 
 import signal
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 
 
 class StopRequest:

@@ -1,0 +1,119 @@
+"""The house's plan: imports run downward, metric cores know no paths, modules and functions stay short."""
+
+import ast
+import statistics
+from pathlib import Path
+
+import pytest
+import tiny
+
+SOURCE = tiny.REPOSITORY / "src/cmivae"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# Low to high; a module may import its own layer and those below it. The longest prefix that fits decides.
+LAYERS = (
+    ("errors", "registry", "progress", "provenance.io"),
+    ("study",),
+    ("data",),
+    ("models",),
+    ("objectives",),
+    ("training",),
+    ("evaluation",),
+    ("provenance",),
+    ("results",),
+    ("stages", "workflow"),
+    ("cli", "__main__"),
+)
+RESULTS_MAY_IMPORT = ("results", "provenance.io", "study", "errors", "registry", "progress")
+CORES = ("models", "objectives", "evaluation.probes", "evaluation.mcas", "evaluation.information", "evaluation.packing")
+OUTSIDE = {"pathlib", "os", "dvc", "snakemake", "shutil", "glob", "tempfile", "io"}
+MODULE_LINES, MEDIAN_LINES, FUNCTION_LINES = 400, 150, 70
+
+
+def name_of(path: Path) -> str:
+    """``provenance.io`` of ``src/cmivae/provenance/io.py``; a package's own file has the package's name."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path) for path in MODULES}
+
+
+def imports(path: Path) -> set[str]:
+    """All modules that a file imports anywhere, in full; ``from package import module`` gives both."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import, which code digests do not follow"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def own_imports(path: Path) -> set[str]:
+    """Modules of cmivae that a file imports, without the package's name."""
+    found = {name.removeprefix("cmivae.") for name in imports(path) if name.startswith("cmivae.")}
+    return {name for name in found if name in NAMES}
+
+
+def within(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+def layer(name: str) -> int:
+    fits = [(len(prefix), depth) for depth, group in enumerate(LAYERS) for prefix in group if within(name, prefix)]
+    assert fits, f"{name} belongs to no layer: give it one in LAYERS"
+    return max(fits)[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_run_downward(path):
+    name = name_of(path)
+    if not name:
+        assert own_imports(path) == set()
+        return
+    upward = {other for other in own_imports(path) if layer(other) > layer(name)}
+    assert upward == set(), f"{name} imports from above"
+
+
+def test_imports_have_no_circle():
+    graph = {name_of(path): own_imports(path) - {name_of(path)} for path in MODULES}
+    while free := {name for name, needs in graph.items() if not needs & graph.keys()}:
+        graph = {name: needs for name, needs in graph.items() if name not in free}
+    assert graph == {}
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "results").rglob("*.py")), ids=name_of)
+def test_results_read_records_and_parameters_only(path):
+    beyond = {name for name in own_imports(path) if not any(within(name, each) for each in RESULTS_MAY_IMPORT)}
+    assert beyond == set()
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if any(within(name_of(p), c) for c in CORES)], ids=name_of)
+def test_models_objectives_and_metrics_know_no_paths(path):
+    assert {name.partition(".")[0] for name in imports(path)} & OUTSIDE == set()
+    assert not any(within(name, "provenance") for name in own_imports(path))
+
+
+def test_the_frame_loads_without_torch():
+    heavy = {"torch", "sklearn", "matplotlib", "scipy", "safetensors"}
+    for path in MODULES:
+        if (
+            within(name_of(path), "study")
+            or within(name_of(path), "provenance")
+            or name_of(path) in ("cli", "workflow")
+        ):
+            assert {name.partition(".")[0] for name in imports(path)} & heavy == set(), path.name
+
+
+def test_modules_are_short():
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: count for name, count in lines.items() if count > MODULE_LINES} == {}
+    assert statistics.median(count for count in lines.values() if count) <= MEDIAN_LINES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_are_short(path):
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    assert {f.name: f.end_lineno - f.lineno + 1 for f in functions if f.end_lineno - f.lineno >= FUNCTION_LINES} == {}

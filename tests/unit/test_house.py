@@ -1,0 +1,270 @@
+"""House rules over all code, and that the two doors, DVC and Snakemake, describe the same house."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import test_specs
+import tiny
+import yaml
+
+from cmivae.provenance.specs import Study
+from cmivae.study.loading import load_params
+from cmivae.workflow import Workflow
+
+SOURCE = tiny.REPOSITORY / "src"
+MODULES = sorted(SOURCE.rglob("*.py"))
+RULES = [tiny.REPOSITORY / "Snakefile", *sorted((tiny.REPOSITORY / "workflow").rglob("*.smk"))]
+WORKSPACES = ("", "demo", "reduced")
+UNSAFE_MODULES = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
+MACHINE_PATH = re.compile(r"(?<![\w.}/*-])/(?:" + "|".join(("work", "root", "home", "Users", "mnt", "scratch")) + r")/")
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(tiny.REPOSITORY))
+
+
+def dotted(node: ast.AST) -> str:
+    """``np.load`` of the expression ``np.load``; empty for what is not names and dots."""
+    if isinstance(node, ast.Name):
+        return node.id
+    inner = dotted(node.value) if isinstance(node, ast.Attribute) else ""
+    return f"{inner}.{node.attr}" if inner else ""
+
+
+def offences(tree: ast.Module) -> list[str]:
+    """What the house does not allow in a module."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.partition(".")[0] in UNSAFE_MODULES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in UNSAFE_MODULES:
+            found.append(node.module)
+        elif isinstance(node, ast.ExceptHandler) and node.type is None:
+            found.append("bare except")
+        elif isinstance(node, ast.Assert):
+            found.append("assert")
+        elif isinstance(node, ast.Call):
+            found += _bad_call(node)
+    return found
+
+
+def _bad_call(node: ast.Call) -> list[str]:
+    name = dotted(node.func)
+    given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+    bad = (
+        name in ("eval", "exec", "compile", "__import__", "os.system")
+        or (name.endswith("yaml.load") and given.get("Loader") != "_Loader")
+        or name.endswith(("yaml.unsafe_load", "yaml.full_load"))
+        or given.get("allow_pickle", "False") != "False"
+        or (name == "torch.load" and given.get("weights_only") != "True")
+        or given.get("shell", "False") != "False"
+        or name in ("torch.manual_seed", "np.random.seed", "random.seed")
+    )
+    return [name or ast.unparse(node.func)] if bad else []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_module_keeps_the_house_rules(path):
+    assert offences(ast.parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["import pickle", "from joblib import dump", "eval('1')", "exec(x)", "yaml.load(f)",
+     "np.load(f, allow_pickle=True)", "yaml.load(f, Loader=yaml.Loader)", "torch.load(f)",
+     "torch.load(f, weights_only=False)", "torch.manual_seed(0)",
+     "try:\n    f()\nexcept:\n    g()", "run(x, shell=True)", "assert x"],
+)  # fmt: skip
+def test_the_rules_can_be_broken(text):
+    assert offences(ast.parse(text))
+
+
+def test_our_yaml_loader_is_a_safe_one():
+    from cmivae.study import loading
+
+    assert issubclass(loading._Loader, yaml.SafeLoader)
+
+
+def test_packages_hold_no_code():
+    """Code digests follow modules, not packages' own files, so nothing may be hidden there."""
+    for path in SOURCE.rglob("__init__.py"):
+        body = [node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.Expr)]
+        names = [ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)]
+        assert len(names) == len(body)
+        assert names == (["__version__"] if path.parent.name == "cmivae" else [])
+
+
+def _texts() -> list[Path]:
+    top = [path for path in tiny.REPOSITORY.iterdir() if path.is_file() and not path.name.startswith(".git")]
+    for folder in ("src", "workflow", "tests", "profiles", "docs", "paper", "benchmarks"):
+        top += (tiny.REPOSITORY / folder).rglob("*")
+    for name in WORKSPACES:
+        top += (tiny.REPOSITORY / name / ".dvc").glob("config")
+        top += (tiny.REPOSITORY / name).glob("params.yaml")
+    kinds = {".py", ".smk", ".yaml", ".yml", ".md", ".toml", ".json", ".csv", ".txt", ".lock", ".cff", ""}
+    return sorted({path for path in top if path.is_file() and path.suffix in kinds})
+
+
+def test_no_file_holds_a_path_of_one_machine():
+    found = {short(path): MACHINE_PATH.findall(path.read_text(errors="replace")) for path in _texts()}
+    assert {name: paths for name, paths in found.items() if paths} == {}
+    assert MACHINE_PATH.search(f'"{"/"}root/x"')
+
+
+@pytest.mark.parametrize("path", RULES, ids=short)
+def test_rules_hold_no_logic(path):
+    code = re.sub(r"#.*", "", path.read_text())
+    assert not re.search(r"^\s*(def|class|run:|while)\b|\blambda\b", code, flags=re.MULTILINE)
+    assert not re.search(r"\b(open|eval|exec|Path)\(", code)
+    assert "script:" not in code
+
+
+# --- the two doors ---------------------------------------------------------------------------------------------------
+
+
+class Stage:
+    """One expanded stage of ``dvc.yaml``."""
+
+    def __init__(self, name: str, kind: str, block: dict):
+        self.name, self.kind, self.command = name, kind, block["cmd"]
+        self.deps, self.params = block["deps"], block["params"]
+        self.outs = [next(iter(out)) for out in block["outs"]]
+        self.flags = [next(iter(out.values())) for out in block["outs"]]
+
+
+def dvc_stages(values: dict) -> list[Stage]:
+    """``dvc.yaml`` with ``foreach`` over mappings written out, for these params."""
+    found = []
+    for name, block in yaml.safe_load((tiny.REPOSITORY / "dvc.yaml").read_text())["stages"].items():
+        if "foreach" not in block:
+            found.append(Stage(name, name, block))
+            continue
+        for key, item in values[block["foreach"].removeprefix("${").removesuffix("}")].items():
+            names = {"key": key} | {f"item.{field}": value for field, value in item.items()}
+            found.append(Stage(f"{name}@{key}", name, _filled(block["do"], names)))
+    return found
+
+
+def _filled(value, names: dict):
+    if isinstance(value, dict):
+        return {_filled(key, names): _filled(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, names) for inner in value]
+    if isinstance(value, str):
+        return re.sub(r"\$\{([^}]+)\}", lambda match: str(names[match.group(1)]), value)
+    return value
+
+
+def under(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def upstream(stage: Stage, stages: list[Stage]) -> list[Stage]:
+    """The stage and all that it depends on."""
+    found, waiting = [], [stage]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.append(current)
+        needs = [other for other in stages for out in other.outs for dep in current.deps if under(out, dep)]
+        waiting += needs
+    return found
+
+
+@pytest.fixture(params=WORKSPACES, ids=["root", "demo", "reduced"])
+def doors(request):
+    """Study, Snakemake's view of it and DVC's stages of one workspace."""
+    path = tiny.REPOSITORY / request.param / "params.yaml"
+    study = Study(load_params(path))
+    return study, Workflow(study), dvc_stages(yaml.safe_load(path.read_text()))
+
+
+def rule_inputs(target: str, workflow: Workflow) -> list[str]:
+    """What a rule without output asks for, as its text in ``workflow/rules`` says."""
+    if target.startswith("train_"):
+        return workflow.runs_of("train", target.removeprefix("train_"))
+    text = "\n".join(path.read_text() for path in RULES)
+    body = re.search(rf"^rule {target}:\n(.*?)(?=^\S|\Z)", text, flags=re.MULTILINE | re.DOTALL).group(1)
+    assert "output:" not in body
+    found = []
+    for name, argument in re.findall(r"study\.(\w+)(?:\(\"(\w+)\"\))?", body):
+        value = getattr(workflow, name)
+        found += value(argument) if argument else value
+    return found
+
+
+def made_by(stage: Stage, workflow: Workflow) -> set[str]:
+    """Artefacts that the Snakemake target of a DVC stage stands for."""
+    target = stage.command.rpartition(" -- ")[2]
+    records = [target] if "/" in target else rule_inputs(target, workflow)
+    return {record.removesuffix("/run.json") for record in records}
+
+
+def test_each_dvc_stage_makes_what_its_snakemake_target_makes(doors):
+    study, workflow, stages = doors
+    for stage in stages:
+        own = {folder for folder in made_by(stage, workflow) if not any(under(folder, dep) for dep in stage.deps)}
+        assert own == {folder for folder in study.artefacts if any(under(folder, out) for out in stage.outs)}, (
+            stage.name
+        )
+        assert {study[folder].stage for folder in own} == {stage.kind}
+
+
+def test_every_artefact_is_out_of_one_dvc_stage(doors):
+    study, _, stages = doors
+    for folder in study.artefacts:
+        assert len([stage for stage in stages for out in stage.outs if under(folder, out)]) == 1, folder
+
+
+def test_dvc_keeps_finished_runs(doors):
+    assert all(flags == {"persist": True} for stage in doors[2] for flags in stage.flags)
+
+
+def test_inputs_of_artefacts_are_deps_of_their_dvc_stage(doors):
+    study, _, stages = doors
+    for folder, artefact in study.artefacts.items():
+        stage = next(stage for stage in stages for out in stage.outs if under(folder, out))
+        assert [name for name in artefact.inputs if not any(under(name, dep) for dep in stage.deps)] == [], folder
+
+
+def test_dvc_deps_cover_the_code(doors):
+    study, _, stages = doors
+    for stage in stages:
+        deps = {dep for each in upstream(stage, stages) for dep in each.deps}
+        made = [
+            artefact for folder, artefact in study.artefacts.items() if any(under(folder, out) for out in stage.outs)
+        ]
+        modules = {module for artefact in made for module in artefact.code}
+        files = {f"src/{module.replace('.', '/')}.py" for module in modules}
+        missing = {file for file in files if not any(under(file, dep) for dep in deps)}
+        assert missing == set(), stage.name
+
+
+def test_dvc_deps_exist(doors):
+    for stage in doors[2]:
+        code = [dep for dep in stage.deps if dep.startswith("src/")]
+        assert code
+        assert all((tiny.REPOSITORY / dep).exists() for dep in code)
+
+
+@pytest.mark.parametrize("key", [key for key, (_, stages) in test_specs.CHANGES.items() if stages])
+def test_dvc_sees_each_parameter_that_counts(key):
+    """Where a parameter changes a spec, ``dvc repro`` must start that stage or one above it."""
+    stages = dvc_stages(test_specs.DEMO)
+    kinds = test_specs.CHANGES[key][1]
+    for stage in stages:
+        if stage.kind in kinds:
+            seen = {param for each in upstream(stage, stages) for param in each.params}
+            assert any(key == param or key.startswith(f"{param}.") for param in seen), stage.name
+
+
+def test_workspaces_share_rules_and_pipeline():
+    for name in ("demo", "reduced"):
+        for shared in ("Snakefile", "dvc.yaml", "workflow", "profiles", "src"):
+            link = tiny.REPOSITORY / name / shared
+            assert link.is_symlink()
+            assert link.resolve() == (tiny.REPOSITORY / shared).resolve()
+            assert not link.readlink().is_absolute()
