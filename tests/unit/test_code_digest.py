@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import tiny
 
-from cmivae.provenance import code
+from cmivae.provenance import code, specs
 from cmivae.provenance.code import FRAME, code_digests
 from cmivae.provenance.specs import STAGES, Study
 from cmivae.registry import MODELS, OBJECTIVES
@@ -50,8 +50,8 @@ def source(tmp_path, monkeypatch):
     copy = tmp_path / "cmivae"
     shutil.copytree(code.SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "SOURCE", copy)
-    for name in ("module_digest", "_imports"):
-        monkeypatch.setattr(code, name, by_content(getattr(code, name)))
+    for module, name in ((code, "module_digest"), (code, "_imports"), (specs, "module_digest")):
+        monkeypatch.setattr(module, name, by_content(getattr(module, name)))
     return copy
 
 
@@ -135,7 +135,8 @@ def test_frame_is_in_no_digest(stage):
      ("stages/tables.py", {"tables", "figures"}), ("stages/figures.py", {"figures"}),
      ("results/canvas.py", {"figures"}), ("results/style.mplstyle", {"figures"}),
      ("stages/runner.py", set()), ("stages/overview.py", set()), ("provenance/ledger.py", set()),
-     ("study/loading.py", set()), ("study/params.py", {"tables", "figures"}), ("cli.py", set()), ("progress.py", set()), ("errors.py", set())],
+     ("study/loading.py", set()),
+     ("study/params.py", {"tables", "figures"}), ("cli.py", set()), ("progress.py", set()), ("errors.py", set())],
 )  # fmt: skip
 def test_an_edit_reaches_the_stages_below_it(path, stages, source):
     assert changed(source, path, "\nEDITED = 1\n") == stages

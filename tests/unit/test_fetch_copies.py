@@ -99,6 +99,7 @@ def test_files_brought_by_hand_are_kept(tmp_path, monkeypatch, packed):
         ("images.gz", PACKED["images"][:-9]),
         ("images.gz", gzip.compress(b"other")),
     ],
+    ids=["truncated", "truncated gzip", "other"],
 )
 def test_a_wrong_file_in_the_folder_is_refused_and_left(tmp_path, monkeypatch, file, content):
     refuse_download(monkeypatch)

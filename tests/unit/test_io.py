@@ -73,20 +73,20 @@ def test_full_disk_is_said_and_the_old_file_stays(number, tmp_path, monkeypatch)
         write_bytes(path, b"new")
     assert caught.value.code == EXIT_USER
     assert caught.value.where == str(path)
-    assert "untouched" in caught.value.why
+    assert "still whole" in caught.value.why
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
 
 
 def test_folder_that_is_a_file_is_said(tmp_path):
     write_bytes(tmp_path / "file", b"old")
-    with pytest.raises(UserError, match="cannot write a file") as caught:
+    with pytest.raises(UserError, match="cannot be read or written") as caught:
         write_bytes(tmp_path / "file/inner", b"new")
-    assert "permissions" in caught.value.fix
+    assert "may be read and written" in caught.value.fix
 
 
 def test_nothing_written_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="cannot write"), atomic_path(tmp_path / "file"):
+    with pytest.raises(UserError, match="cannot be read or written"), atomic_path(tmp_path / "file"):
         pass
     assert names(tmp_path) == []
 

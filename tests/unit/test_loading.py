@@ -226,3 +226,15 @@ def test_no_value_gives_a_traceback(key, value):
     values = tiny.put(tiny.values(), key, value)
     error = tiny.mistake(lambda: check_study(parse_params(values), "params.yaml"))
     assert error is None or error.where.startswith("params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("figures.D3.configs", ["digits-cmi-g030"], "a curve shows all configs"),
+        ("figures.D5.metric", "mcas", "a grid of samples shows no metric"),
+    ],
+)
+def test_a_key_that_would_be_ignored_is_refused(key, value, says, tmp_path, capsys):
+    text = yaml.dump(tiny.put(tiny.values(), key, value), Dumper=_Plain)
+    refused(tiny.workspace(tmp_path, text), capsys, f"params.yaml:{key}", says)

@@ -109,7 +109,9 @@ def disk_error(path: Path | str, error: OSError) -> UserError:
             why=f"{error.strerror}; whatever was whole before is still whole",
             fix="free some space and start the same command again: it goes on where it was",
         )
-    return UserError("cannot write a file", where=str(path), why=str(error), fix="check the folder's permissions")
+    return UserError(
+        "a file cannot be read or written", where=str(path), why=str(error), fix="check the folder's permissions"
+    )
 
 
 def temporary_folder(near: Path) -> tempfile.TemporaryDirectory:

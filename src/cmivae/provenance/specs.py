@@ -102,6 +102,7 @@ class Study:
         runs = [f"runs/evaluate/{run.name}" for run in expand(params) if run.config.dataset in shown]
         baselines = [f"runs/baseline/{name}" for name in params.datasets if name in shown]
         about = params.model_dump(mode="json", include={"label", "note", "seeds", "tables"})
+        about["order"] = list(params.tables)
         about["printed"] = data_digest("results/printed/*.csv")
         about["defaults"] = module_digest("cmivae.study.params")  # tables say what differs from them
         self._add("tables", "results/tables", about, [*runs, *baselines])

@@ -20,16 +20,8 @@ def check_study(params: Params, where: str) -> None:
         raise UserError("a seed is given twice", where=f"{where}:seeds", fix="each run of the study must be its own")
     for name, dataset in params.datasets.items():
         _known(dataset.reader, READERS, f"{where}:datasets.{name}.reader", "reader")
-    seen: dict[Config, str] = {}
     for key, config in params.configs.items():
         _check_config(key, config, params, where)
-        if config in seen:
-            raise UserError(
-                f"{key!r} is the same run as {seen[config]!r}",
-                where=f"{where}:configs.{key}",
-                fix="remove one of them",
-            )
-        seen[config] = key
     _check_results(params, where)
     if params.label == "paper":
         _check_paper_scale(params, where)
@@ -54,7 +46,7 @@ def _check_config(key: str, config: Config, params: Params, where: str) -> None:
             why="at gamma 0 all objectives are the same run, called vanilla",
             fix="gamma 0.0 with objective vanilla, or a gamma above 0",
         )
-    if key != config_key(config):
+    if key != config_key(config):  # which also keeps one run from being named twice
         raise UserError(
             f"the key {key!r} does not say what it runs",
             where=place,
@@ -75,6 +67,10 @@ def _check_results(params: Params, where: str) -> None:
             raise UserError("a curve is drawn from a table's cells", where=place, fix="add a table of this dataset")
         if figure.kind == "samples" and not figure.configs:
             raise UserError("a grid of samples needs configs", where=f"{place}.configs")
+        if figure.kind == "curve" and figure.configs:
+            raise UserError("a curve shows all configs of its table", where=f"{place}.configs", fix="remove the key")
+        if figure.kind == "samples" and figure.metric is not None:
+            raise UserError("a grid of samples shows no metric", where=f"{place}.metric", fix="remove the key")
         for key in figure.configs:
             _known(key, params.configs, f"{place}.configs", "config")
             if params.configs[key].dataset != figure.dataset:
