@@ -109,9 +109,8 @@ def disk_error(path: Path | str, error: OSError) -> UserError:
             why=f"{error.strerror}; whatever was whole before is still whole",
             fix="free some space and start the same command again: it goes on where it was",
         )
-    return UserError(
-        "a file cannot be read or written", where=str(path), why=str(error), fix="check the folder's permissions"
-    )
+    fix = "check that it is there and may be read and written"
+    return UserError("a file cannot be read or written", where=str(path), why=str(error), fix=fix)
 
 
 def temporary_folder(near: Path) -> tempfile.TemporaryDirectory:
