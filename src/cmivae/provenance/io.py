@@ -5,7 +5,6 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,17 +78,8 @@ def digest(value: Any) -> str:
 
 def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    return _hash_file(path, "sha256")
-
-
-def md5_file(path: Path | str) -> str:
-    """MD5 of a file's bytes, in hex: the hash that DVC records."""
-    return _hash_file(path, "md5")
-
-
-def _hash_file(path: Path | str, algorithm: str) -> str:
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fsync(path: Path) -> None:
@@ -111,9 +101,3 @@ def disk_error(path: Path | str, error: OSError) -> UserError:
         )
     fix = "check that it is there and may be read and written"
     return UserError("a file cannot be read or written", where=str(path), why=str(error), fix=fix)
-
-
-def temporary_folder(near: Path) -> tempfile.TemporaryDirectory:
-    """A temporary folder on the file system of ``near``, so that renaming out of it is atomic."""
-    near.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(dir=near, prefix=".part-")

@@ -48,7 +48,7 @@ def parse_params(values: Any, where: str = "params.yaml") -> Params:
         raise _readable(error, where) from None
 
 
-class _Loader(yaml.SafeLoader):
+class _SafeLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice, which PyYAML would take the last of, and aliases.
 
     A few lines of aliases of aliases expand without end, and a block that holds itself cannot be written out.
@@ -83,7 +83,7 @@ _BAD_SCALAR = (ValueError, LookupError, AttributeError)
 
 def _parse_yaml(text: str, path: Path) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(text, Loader=_SafeLoader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, *_BAD_SCALAR, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
