@@ -3,6 +3,7 @@
 The tests of the class go on from each other, as a user's work does; each says what must have been made by then.
 """
 
+import json
 import os
 import random
 import shutil
@@ -38,6 +39,8 @@ class TestDoors:
         assert dvc_did_nothing(space)
         assert sorted(space.tables()) == ["X3.csv", "X3.pdf", "X3.png", "X4.csv", "X4.md", "X4.tex", "X5.csv",
                                           "X5.pdf", "X5.png", "cells.jsonl"]  # fmt: skip
+        records = [json.loads((space.folder / name / "run.json").read_text()) for name in everything(RUNS)]
+        assert [each["folder"] for each in records if each["imported_beyond_spec"]] == []
         space.run("dvc", "remote", "add", "--quiet", "--default", "store", str(space.folder.parent / "store"))
         space.run("dvc", "push")
         space.commit("built")

@@ -93,3 +93,12 @@ def test_seeds_differ_and_repeat(tmp_path):
     runs = [Trainer(make_job(tmp_path / str(number), seed=seed)).run().weights for number, seed in enumerate((1, 1, 2))]
     same_bits(runs[0], runs[1])
     assert not torch.equal(runs[0]["vae"]["z_linear.weight"], runs[2]["vae"]["z_linear.weight"])
+
+
+@pytest.mark.parametrize("objective", ["cmi", "mi"])
+def test_bf16_trains_near_float32(tmp_path, objective):
+    exact = Trainer(make_job(tmp_path / "a", objective)).run()
+    rough = Trainer(make_job(tmp_path / "b", objective, precision="bf16")).run()
+    assert rough.failure is None
+    assert rough.value == pytest.approx(exact.value, rel=0.05)
+    assert not torch.equal(rough.weights["vae"]["z_linear.weight"], exact.weights["vae"]["z_linear.weight"])

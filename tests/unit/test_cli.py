@@ -21,7 +21,6 @@ COMMANDS = (*STAGES, "check", "stale", "show", "record", "schema")
 def quick_records(monkeypatch):
     for module in (ledger, runner):
         monkeypatch.setattr(module, "git_state", lambda: None)
-    monkeypatch.setattr(ledger, "imported_now", set)  # other tests of this process import more than a stage does
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from cmivae.errors import UserError
-from cmivae.progress import log
-from cmivae.provenance.code import imported_now
 from cmivae.provenance.environment import environment, git_state, torch_environment
 from cmivae.provenance.io import digest, read_json, sha256_file, write_json
 from cmivae.provenance.specs import Artefact
@@ -74,9 +72,6 @@ def write_record(
     Args:
         inputs: records of what the stage read, as they were when it started.
     """
-    unknown = imported_now() - set(artefact.code)
-    if unknown:
-        log.warning("%s imported code that its spec does not cover: %s", artefact.name, ", ".join(sorted(unknown)))
     files = {
         str(path.relative_to(folder)): {"size": path.stat().st_size, "sha256": sha256_file(path)}
         for path in sorted(folder.rglob("*"))
@@ -92,7 +87,6 @@ def write_record(
         "params": artefact.params,
         "inputs": {each.values["folder"]: {"spec": each.spec, "content": each.content} for each in inputs},
         "code": artefact.code,
-        "imported_beyond_spec": sorted(unknown),
         "files": files,
         "content": digest(files),
         "environment": environment() | {"torch": torch_environment()},

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from cmivae.errors import EXIT_BUSY, UserError
 from cmivae.progress import log
+from cmivae.provenance.code import imported_now
 from cmivae.provenance.context import Context
 from cmivae.provenance.environment import environment, git_state
 from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_record
@@ -40,8 +41,10 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
         folder = target if artefact.stage in IN_PLACE else _aside(workspace, artefact)
         context = Context(workspace, study, artefact, folder, source=source, force=force)
         watch = Stopwatch()
+        frame = imported_now()  # what the commands themselves need, before the stage imports its own
         status = _make(context, records)
         context.record.setdefault("segments", [watch.segment()])
+        context.record["imported_beyond_spec"] = _beyond_spec(artefact, frame)
         write_record(folder, study.params.label, artefact, records, status=status, **context.record)
         if folder != target:
             _put_in_place(folder, target)
@@ -49,6 +52,14 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
             shutil.rmtree(path, ignore_errors=True)
     log.info("%s %s", artefact.folder, status)
     return True
+
+
+def _beyond_spec(artefact: Artefact, frame: set[str]) -> list[str]:
+    """Modules that the stage imported though its code digest does not cover them: none, or the spec is blind."""
+    beyond = sorted(imported_now() - frame - set(artefact.code))
+    if beyond:
+        log.warning("%s imported code that its spec does not cover: %s", artefact.name, ", ".join(beyond))
+    return beyond
 
 
 def _make(context: Context, records: list[Record]) -> str:
