@@ -6,7 +6,6 @@ Writes benchmarks/result.json and prints a table. ``--smoke`` only shows that it
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from peers import one_full_forward, with_dense_masks
 
 from cmivae.evaluation.sampling import FastSampler
 from cmivae.models.pixelcnn_vae import PixelCnnVae
+from cmivae.provenance.environment import environment
 from cmivae.study import params as study
 
 SIZE = 784  # pixels, each a forward of the naive sampler
@@ -80,7 +80,7 @@ def main() -> None:
         "VAE step, batch 50, against dense masks": training_step(params, 4 if smoke else 50, repeats),
         "sampling, batch 100, against 784 forwards": sampling(params, 4 if smoke else 100, repeats),
     }
-    about = {"processor": platform.processor() or platform.machine(), "torch": torch.__version__, "smoke": smoke}
+    about = {"processor": environment()["processor"], "torch": torch.__version__, "smoke": smoke}
     Path(__file__).with_name("result.json").write_text(
         json.dumps({"about": about, "results": results}, indent=1) + "\n"
     )
@@ -89,7 +89,8 @@ def main() -> None:
         spread = f"{found['ratio']:.3g}x ({found['ratio_min']:.3g} to {found['ratio_max']:.3g})"
         print(f"| {name} | {found['ours_s']:.3g} | {found['peer_s']:.3g} | {spread} |")
     where = "a small network, once: not a measurement" if smoke else "medians of 7 interleaved repeats, one CPU thread"
-    print(f"\n{where}. CUDA: {'not measured here' if torch.cuda.is_available() else 'no device at hand'}.")
+    cuda = "not measured here" if torch.cuda.is_available() else "no device at hand"
+    print(f"\n{about['processor']}; {where}. CUDA: {cuda}.")
 
 
 if __name__ == "__main__":
