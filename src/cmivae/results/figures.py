@@ -171,7 +171,7 @@ def _handles(found: Curves) -> list[Any]:
 
 def _words(figure: Figure, axes: Axes | None, title: str, stop: str, left_out: Sequence[str]) -> None:
     # A character is about half as wide as it is high; text that is too wide would be cut off silently.
-    per_line = int(figure.get_figwidth() * 72 / (7 * 0.53))
+    per_line = int(figure.get_figwidth() * 72 / (7 * 0.59))
     if axes is not None:
         axes.set_title(fill(title, per_line), loc="left")
     head = [] if axes is not None else [title]
