@@ -53,7 +53,16 @@ def test_a_run_from_images_to_metrics(space):
     metrics = json.loads((space / f"runs/evaluate/{run}/metrics.json").read_text())
     assert metrics["elbo"] == pytest.approx(-(metrics["recon"] + metrics["kl_z"]))
     assert metrics["recon"] == pytest.approx(float(latents["test_recon"].mean()), rel=1e-6)
-    assert not (space / ".cmivae/scratch/train/digits-cmi-g030/s0").exists()
+    assert list((space / ".cmivae/scratch/train/digits-cmi-g030/s0").iterdir()) == []
+
+
+def test_an_unfinished_training_with_other_params_is_kept(space, capsys):
+    other = space / ".cmivae/scratch/train/digits-vanilla/s0/0123456789abcdef/state"
+    other.mkdir(parents=True)
+    (other / "state-a.pt").write_bytes(b"hours of work")
+    assert call(space, "train", "digits-vanilla", "0") == 0
+    assert (other / "state-a.pt").read_bytes() == b"hours of work"
+    assert "it is kept, not used" in capsys.readouterr().err
 
 
 def test_the_same_run_twice_has_the_same_bytes(space):

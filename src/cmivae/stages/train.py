@@ -34,7 +34,7 @@ def make(context: Context) -> str:
             raise
     segments.end("finished")
     context.record["segments"] = segments.all
-    context.clean_up.append(context.scratch.parent)
+    context.clean_up.append(context.scratch)
     return _write(context, result)
 
 
@@ -44,7 +44,7 @@ def _look_at_scratch(context: Context) -> None:
         shutil.rmtree(context.scratch, ignore_errors=True)
     others = [path for path in context.scratch.parent.glob("*") if path != context.scratch]
     if others:
-        log.warning("an unfinished training with other params or code lies in %s; it is not used", others[0])
+        log.warning("an unfinished training with other params or code lies in %s; it is kept, not used", others[0])
 
 
 def _job(context: Context) -> Job:
