@@ -1,7 +1,10 @@
 """The plain ways of doing the same, written from the papers' descriptions: what our fast paths are compared with."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
 from torch import Tensor, nn
 
 from cmivae.models.masked import MaskedConv2d
@@ -29,3 +32,12 @@ def with_dense_masks(model: nn.Module) -> nn.Module:
 def one_full_forward(model: nn.Module, images: Tensor, z: Tensor) -> Tensor:
     """What a naive sampler does 784 times for each batch: all pixels' logits for the sake of one."""
     return model.logits(images, z)
+
+
+def roc_equal_error_rate(is_target: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
+    """The EER in percent by scikit-learn: all points of the ROC, and a line between the two about FAR = FRR."""
+    far, hit, _ = roc_curve(is_target, scores, drop_intermediate=False)
+    gap = 1 - hit - far  # FRR - FAR, falling from 1 to -1
+    after = int(np.argmax(gap <= 0))
+    share = gap[after - 1] / (gap[after - 1] - gap[after])
+    return 100 * float(far[after - 1] + share * (far[after] - far[after - 1]))

@@ -11,8 +11,15 @@ READERS = {
     "fashion-mnist": "cmivae.data.readers:read_mnist",
     "digits": "cmivae.data.digits:read_digits",
 }
+CORPORA = {
+    "timit": "cmivae.data.timit:Timit",
+    "manifest": "cmivae.data.manifest:Manifest",
+    "librispeech": "cmivae.data.librispeech:LibriSpeech",
+    "synth": "cmivae.data.synth:Synthetic",
+}
 MODELS = {
     "pixelcnn_vae": "cmivae.models.pixelcnn_vae:PixelCnnVae",
+    "dsae": "cmivae.models.dsae:Dsae",
 }
 OBJECTIVES = {
     "vanilla": "cmivae.objectives.objectives:Vanilla",

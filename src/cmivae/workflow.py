@@ -10,7 +10,7 @@ from cmivae.provenance.ledger import RECORD
 from cmivae.provenance.specs import Study
 from cmivae.provenance.staleness import spec_path, sync
 from cmivae.study.loading import load_params
-from cmivae.study.params import Params
+from cmivae.study.params import Figure, Params
 
 IN_JOB = "CMIVAE_JOB"  # set in the main process: jobs that parse the Snakefile again must not touch times
 
@@ -44,7 +44,7 @@ class Workflow:
         self.baselines = [_record(a.folder) for a in study.of_stage("baseline")]
         self.tables = ["results/tables/cells.jsonl"]
         self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("csv", "md", "tex")]
-        self.figures = [f"results/figures/{name}.{s}" for name in params.figures for s in ("pdf", "png", "csv")]
+        self.figures = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
 
     def spec(self, folder: str) -> str:
         """Spec file of an artefact; wildcards may stand in ``folder``."""
@@ -69,6 +69,12 @@ class Workflow:
     def outputs(self) -> list[str]:
         """Records of all artefacts."""
         return [_record(folder) for folder in self.study.artefacts]
+
+
+def _figure_files(name: str, figure: Figure) -> list[str]:
+    if figure.kind == "voices":
+        return [f"results/figures/{name}/index.html"]
+    return [f"results/figures/{name}.{suffix}" for suffix in ("pdf", "png", "csv")]
 
 
 def _record(folder: str) -> str:

@@ -58,7 +58,7 @@ def test_critics_step_twice_for_each_vae_step(tmp_path, monkeypatch):
     step = ImageCritic.embed
     monkeypatch.setattr(ImageCritic, "embed", lambda self, s, x: (calls.append(s.requires_grad), step(self, s, x))[1])
     trainer = Trainer(make_job(tmp_path, online_estimator=False))
-    trainer._update(trainer._batch(trainer.job.train_x, slice(0, 8)))
+    trainer._update(trainer.job.train[slice(0, 8)])
     assert calls == [False, False, True]  # two on detached s, then the VAE's own through s
 
 

@@ -10,6 +10,7 @@ from cmivae.errors import Preempted, UserError
 from cmivae.provenance.io import read_json
 from cmivae.study.params import Config, Critic, Dataset, Embed, Evaluate, ImageData, PixelCnnVae, Train
 from cmivae.training.build import build_critics, build_model, build_objective
+from cmivae.training.items import Images
 from cmivae.training.loop import Job, Trainer
 
 CPU = torch.device("cpu")
@@ -48,7 +49,7 @@ def make_job(folder, objective="cmi", gamma=0.3, stop=False, seed=1, minutes=5.0
     images = (torch.rand(60, 28, 28, generator=drawn) < 0.15).to(torch.uint8)
     critics = build_critics(dataset, target, model, seed, CPU)
     return Job(
-        "test", model, target, critics, dataset.train, images[:44], images[44:], seed, CPU, folder, minutes, stop
+        "test", model, target, critics, dataset.train, Images(images[:44]), Images(images[44:]), seed, CPU, folder, minutes, stop
     )
 
 

@@ -10,7 +10,11 @@ from synthetic_study import GRID, SEEDS, key, make_baselines, make_cells, make_m
 
 from cmivae.errors import UserError
 from cmivae.results.cells import AGGREGATES, build_cells, from_jsonl, read_pointer, to_jsonl
-from cmivae.results.columns import BASELINE, COLUMNS
+from cmivae.results.columns import LAYOUTS
+from cmivae.study.params import ImageData
+
+COLUMNS = LAYOUTS["image"].columns
+BASELINE = [column for row in LAYOUTS["image"].baselines(ImageData()) for column in row.columns]
 
 
 def by_address(cells):

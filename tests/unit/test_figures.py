@@ -6,6 +6,7 @@ import io
 import matplotlib as mpl
 import numpy as np
 import pytest
+import synthetic_speech
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
 from synthetic_study import key, make_baselines, make_cells, make_params, make_runs
@@ -133,6 +134,65 @@ def test_the_csv_holds_every_drawn_point(tmp_path):
 def test_an_unknown_table_is_refused():
     with pytest.raises(UserError, match="no cells"):
         curves(make_cells(), "T9", "mcas")
+
+
+def speech(table="T3", metric="i_zs", layout="elbo", x="beta", **kwargs):
+    return curves(synthetic_speech.make_cells(**kwargs), table, metric, layout=layout, x=x)
+
+
+def test_figure_4_has_all_objectives_against_beta():
+    found = speech()
+    betas = [1.0, 0.6, 0.2, 0.1, 0.01, 0.001, 0.0001]
+    assert {name: [p.x for p in points] for name, points in lines(found.ours).items()} == {"beta": betas, "cmi": betas}
+    assert {name: [p.x for p in points] for name, points in lines(found.paper).items()} == {
+        "beta": betas[:5], "cmi": betas[:5],
+    }  # fmt: skip
+    printed = next(p for p in found.paper if (p.objective, p.gamma) == ("beta", 0.99))
+    assert (printed.x, printed.y, printed.x_se, printed.y_se) == (0.01, 3.27, None, 0.15)
+    figure = draw(found)
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "β = 1 − γ", "I(z;s) [nats]")
+    assert figure.findobj(Annotation) == []  # the axis says gamma
+    assert "DSAE (γ 0)" in words(figure)
+    assert "numbers at points" not in words(figure)
+
+
+def test_csv_of_figure_4_has_beta(tmp_path):
+    found = speech()
+    *_, path = save(draw(found), plotted(found), tmp_path / "F4")
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
+    assert len(rows) == 13 + 9
+    assert "kl_z" not in rows[0]
+    assert [(row["gamma"], row["beta"]) for row in rows[:2]] == [("0.0", "1.0"), ("0.4", "0.6")]
+    assert (rows[-1]["source"], rows[-1]["value"], rows[-1]["metric_se"]) == ("paper", "2.85", "0.07")
+
+
+def test_curves_of_speech_have_units_and_baselines():
+    found = speech("T1", "eer_z", "eer", "kl_z")
+    assert (found.baseline.row, found.baseline.value) == ("trivial", 20.1)  # scored as EER(z) is: without centring
+    figure = draw(found)
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("KL(z) [nats]", "EER(z) [%]")
+    assert "mean spectrum, cosine" in words(figure)
+    assert {note.get_text() for note in figure.findobj(Annotation)} <= {"0.4", "0.8", "0.9", "0.99"}
+    for x in ("kl_z", "beta"):
+        found = speech("T2", "vc_mcas", "conversion", x)
+        assert found.baseline.value == 96.2
+        assert len(found.paper) == (12 if x == "beta" else 0)  # Table 2 prints no KL(z)
+        assert "real segments (same classifier)" in words(draw(found))
+
+
+def test_figure_4_without_runs_says_so_and_shows_the_paper():
+    found = curves(build_cells(synthetic_speech.make_params(), {}, {}), "T3", "i_zs", layout="elbo", x="beta")
+    assert len(found.left_out) == 13
+    assert "cmi γ 0.9999 missing (3/3 seeds)" in words(draw(found))
+    tables = {"T3": {"title": "x", "dataset": "timit", "layout": "elbo"}}
+    empty = build_cells(synthetic_speech.make_params(tables=tables), {}, {})
+    assert "missing (3/3 seeds)" in words(draw(curves(empty, "T3", "i_zs", layout="elbo", x="beta")))
+
+
+def test_a_metric_that_the_table_does_not_have_is_refused():
+    with pytest.raises(UserError, match="no column 'i_zs'"):
+        speech("T1", "i_zs", "eer", "kl_z")
 
 
 def test_mosaic_puts_each_image_in_its_place():

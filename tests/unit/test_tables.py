@@ -8,7 +8,7 @@ from synthetic_study import GRID, key, make_baselines, make_cells, make_params, 
 
 from cmivae.errors import UserError
 from cmivae.results.cells import build_cells
-from cmivae.results.render import fixed, latex_text, objective_name
+from cmivae.results.render import Number, fixed, latex_number, latex_text, markdown_number, objective_name
 from cmivae.results.tables import to_csv, to_latex, to_markdown, view
 
 WRITERS = (to_csv, to_markdown, to_latex)
@@ -119,3 +119,21 @@ def test_spelling():
     assert fixed(None, 2) == ""
     assert latex_text("50% of a_b & {γ}") == r"50\% of a\_b \& \{$\gamma$\}"
     assert objective_name("beta") == "β-VAE"
+    assert objective_name("vanilla") == objective_name("vanilla", "image") == "PixelCNN-VAE (γ 0)"
+    assert objective_name("vanilla", "speech") == "DSAE (γ 0)"
+    assert objective_name("new-objective") == "new-objective"
+
+
+@pytest.mark.parametrize(
+    ("n", "markdown", "latex"),
+    [
+        (Number("1.0", "", "", ""), "1.0", "1.0"),
+        (Number("1.0", "0.1", "1.2", ""), "1.0 ± 0.1 [1.2]", r"1.0{\scriptsize\,$\pm$\,0.1} {\scriptsize[1.2]}"),
+        (Number("", "", "4.82", ""), "[4.82]", r"{\scriptsize[4.82]}"),
+        (Number("", "", "3.4", "", "0.3"), "[3.4 ± 0.3]", r"{\scriptsize[3.4\,$\pm$\,0.3]}"),
+        (Number("", "", "3.4", "not run"), "not run [3.4]", r"not run {\scriptsize[3.4]}"),
+    ],
+)
+def test_spelling_of_numbers(n, markdown, latex):
+    assert markdown_number(n) == markdown
+    assert latex_number(n) == latex

@@ -1,6 +1,7 @@
 """Information in nats: estimates of I(z;s) and MI(x;z), active units (paper appendices A and E)."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,26 @@ def bce(l_joint: ArrayLike, l_marg: ArrayLike) -> float:
     """
     joint, marginal = _finite("joint logits", l_joint), _finite("marginal logits", l_marg)
     return float(np.logaddexp(0.0, -joint).mean() + np.logaddexp(0.0, marginal).mean())
+
+
+def estimates(latents: Mapping[str, NDArray]) -> dict[str, object]:
+    """I(z;s) by the critic trained beside the VAE and by those trained after it; null where not run.
+
+    Args:
+        latents: ``online_joint``, ``online_shuffled`` (N,) and ``posthoc_joint``, ``posthoc_shuffled`` (I, N) logits,
+            each pair where there is one.
+    """
+    found: dict[str, object] = dict.fromkeys(("online", "online_bce", "posthoc", "posthoc_bce"))
+    found["posthoc_inits"] = []
+    if "online_joint" in latents:
+        joint, marginal = latents["online_joint"], latents["online_shuffled"]
+        found |= {"online": i_hat(joint), "online_bce": bce(joint, marginal)}
+    if "posthoc_joint" in latents:
+        pairs = list(zip(latents["posthoc_joint"], latents["posthoc_shuffled"], strict=True))
+        inits = [i_hat(joint) for joint, _ in pairs]
+        losses = [bce(joint, marginal) for joint, marginal in pairs]
+        found |= {"posthoc": float(np.mean(inits)), "posthoc_bce": float(np.mean(losses)), "posthoc_inits": inits}
+    return found
 
 
 def active_units(z_mean: ArrayLike, threshold: float = 0.01) -> int:

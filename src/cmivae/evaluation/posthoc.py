@@ -16,8 +16,9 @@ from cmivae.progress import Progress
 from cmivae.study.params import Posthoc
 from cmivae.training.critics import Contender
 from cmivae.training.devices import generator
+from cmivae.training.items import Items, chunks
 
-CHUNK = 250  # images a forward in eval mode
+CHUNK = 250  # items a forward in eval mode
 TRAIN, VALID, TEST = 20, 21, 22  # streams of random numbers
 
 
@@ -31,23 +32,23 @@ class Best:
 
 
 @torch.no_grad()
-def pair_logits(model: nn.Module, critic: nn.Module, images: Tensor, drawn: torch.Generator) -> tuple[Tensor, Tensor]:
+def pair_logits(model: nn.Module, critic: nn.Module, items: Items, drawn: torch.Generator) -> tuple[Tensor, Tensor]:
     """Logits of a critic in eval mode on pairs of q(z,s) and on pairs with z deranged within a chunk.
 
-    Args:
-        images: (N, 28, 28) uint8.
+    Chunks are drawn at random, since neighbours may be of one speaker.
 
     Returns:
-        joint (N,) and shuffled (N,), float32 on the CPU.
+        joint (N,) and shuffled (N,), float32 on the CPU, in the order of ``items``.
     """
-    joint, marginal = [], []
-    for part in _chunks(images):
-        x = part.unsqueeze(1).float()  # (C, 1, 28, 28)
+    order = torch.randperm(len(items), generator=drawn, device=drawn.device)
+    joint, marginal = torch.empty(len(items)), torch.empty(len(items))
+    for part in chunks(len(items), CHUNK):
+        x = items[order[part]]
         z, s = model.latents(x, drawn)
         e = critic.eval().embed(s, x)  # (C, Z)
-        joint.append(critic.logit(e, z).cpu())
-        marginal.append(critic.logit(e, shuffled(z, drawn)).cpu())
-    return torch.cat(joint), torch.cat(marginal)
+        joint[order[part].cpu()] = critic.logit(e, z).float().cpu()
+        marginal[order[part].cpu()] = critic.logit(e, shuffled(z, drawn)).float().cpu()
+    return joint, marginal
 
 
 def train_posthoc(
@@ -55,8 +56,8 @@ def train_posthoc(
     contenders: list[Contender],
     params: Posthoc,
     *,
-    train_x: Tensor,
-    valid_x: Tensor,
+    train: Items,
+    valid: Items,
     batch_size: int,
     seed: int,
     name: str,
@@ -64,25 +65,24 @@ def train_posthoc(
     """Train fresh critics with the VAE frozen in eval mode; each keeps its best validation loss (Eq. 12).
 
     Args:
-        train_x: (N, 28, 28) uint8 on the device; ``params.n_train`` of them are used.
-        valid_x: (V, 28, 28) uint8 on the device.
+        train: the first ``params.n_train`` of them are used.
     """
-    images = train_x[: params.n_train] if params.n_train else train_x
-    device, best = images.device, [Best() for _ in contenders]
-    steps = max(len(images) // batch_size, 1)
+    count = min(params.n_train or len(train), len(train))
+    device, best = next(model.parameters()).device, [Best() for _ in contenders]
+    steps = max(count // batch_size, 1)
     progress = Progress(f"posthoc {name}", params.epochs * steps)
     for epoch in range(1, params.epochs + 1):
         drawn = generator(device, seed, TRAIN, epoch)
-        order = torch.randperm(len(images), generator=drawn, device=device)
+        order = torch.randperm(count, generator=drawn, device=device)
         for step in range(steps):
-            x = images[order[step * batch_size : (step + 1) * batch_size]].unsqueeze(1).float()
+            x = train[order[step * batch_size : (step + 1) * batch_size]]
             with torch.no_grad():
                 z, s = model.latents(x, drawn)
             for contender in contenders:
                 contender.module.train()
                 contender.step(x, z, s)
             progress.step()
-        _keep_best(model, contenders, best, valid_x, epoch, seed)
+        _keep_best(model, contenders, best, valid, epoch, seed)
         if all(epoch - each.epoch >= params.patience for each in best):
             break
     progress.close()
@@ -93,19 +93,11 @@ def train_posthoc(
 
 
 def _keep_best(
-    model: nn.Module, contenders: list[Contender], best: list[Best], valid_x: Tensor, epoch: int, seed: int
+    model: nn.Module, contenders: list[Contender], best: list[Best], valid: Items, epoch: int, seed: int
 ) -> None:
     for contender, each in zip(contenders, best, strict=True):
-        drawn = generator(valid_x.device, seed, VALID)
-        loss = critic_loss(*pair_logits(model, contender.module, valid_x, drawn)).item()
+        drawn = generator(next(model.parameters()).device, seed, VALID)
+        loss = critic_loss(*pair_logits(model, contender.module, valid, drawn)).item()
         if loss < each.loss:
             weights = {key: value.clone() for key, value in contender.module.state_dict().items()}
             each.loss, each.epoch, each.weights = loss, epoch, weights
-
-
-def _chunks(images: Tensor) -> list[Tensor]:
-    """Chunks of images; a last one of a single image, which has no derangement, joins the one before."""
-    parts = list(images.split(CHUNK))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts

@@ -28,9 +28,13 @@ def fan_out_(module: nn.Module, generator: torch.Generator) -> None:
 
 
 def fan_in_(module: nn.Module, generator: torch.Generator) -> None:
-    """Weights and biases of convolutions and linear layers U(-b, b) with b = 1 / sqrt(n_in)."""
+    """Weights and biases U(-b, b): b = 1 / sqrt(n_in) in convolutions and linear layers, 1 / sqrt(H) in recurrent."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.RNNBase):
+            bound = 1 / math.sqrt(layer.hidden_size)
+            for weight in layer.parameters():
+                nn.init.uniform_(weight, -bound, bound, generator=generator)
+        elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(layer.weight[0].numel())
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             if layer.bias is not None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmivae.errors import UserError
+from cmivae.models.critics import Critic, CriticKind, make_critic
 from cmivae.models.encoders import IMAGE_SIZE, ConvEncoder, ResNetEncoder
 from cmivae.models.init import building, fan_in_, fan_out_
 from cmivae.models.masked import MaskedConv2d
@@ -65,12 +66,23 @@ class PixelCnnVae(nn.Module):
 
     Weights are drawn from ``generator``; without one from seed 0, for a model that is loaded right after.
 
+    Args:
+        shape: of one image.
+
     Raises:
         UserError: parameters that cannot be built.
+        ValueError: images of another shape.
     """
 
-    def __init__(self, params: study.PixelCnnVae, generator: torch.Generator | None = None):
+    def __init__(
+        self,
+        params: study.PixelCnnVae,
+        generator: torch.Generator | None = None,
+        shape: tuple[int, ...] = (1, IMAGE_SIZE, IMAGE_SIZE),
+    ):
         super().__init__()
+        if shape != (1, IMAGE_SIZE, IMAGE_SIZE):
+            raise ValueError(f"PixelCNN-VAE is for binary images of 28 x 28, not for items of {shape}")
         _check(params)
         self.z_dim, self.s_channels, self.image_size = params.z_dim, params.channels, IMAGE_SIZE
         self.cut, self.depth = params.cut, len(params.kernels)
@@ -139,6 +151,10 @@ class PixelCnnVae(nn.Module):
         mean, logvar = (term.to(x.dtype) for term in self.encode(x))  # (B, Z)
         z = gaussian_sample(mean, logvar, generator)  # (B, Z)
         return z, self.features(x, z)
+
+    def make_critic(self, kind: CriticKind, params: study.Critic, generator: torch.Generator) -> Critic:
+        """The critic on (z, s) or on z that fits this model."""
+        return make_critic(kind, params, self.s_channels, self.z_dim, generator)
 
     def maps(self, z: Tensor) -> Tensor:
         """z as maps that are joined to the inputs of layers.  (B, Z) -> (B, M, 28, 28)"""

@@ -1,5 +1,6 @@
 """The contract of a model: ``forward(x, generator) -> Terms``, and the Gaussian maths that all models share."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,19 @@ def gaussian_kl(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(-1)
 
 
+def gaussian_kl_between(mean: Tensor, logvar: Tensor, prior_mean: Tensor, prior_logvar: Tensor) -> Tensor:
+    """KL of one diagonal Gaussian from another, summed over the last dimension, in nats.  4 x (..., S) -> (...)"""
+    ratio = (logvar - prior_logvar).exp() + (mean - prior_mean).square() * (-prior_logvar).exp()
+    return 0.5 * (ratio - 1 - logvar + prior_logvar).sum(-1)
+
+
+def gaussian_nll(x: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
+    """-log N(x; mean, exp(logvar)) summed over the last dimension, in nats.  (..., F), (..., F), (F,) -> (...)"""
+    square = (x - mean).square() * (-logvar).exp()
+    return 0.5 * (square + logvar + math.log(2 * math.pi)).sum(-1)
+
+
 def gaussian_sample(mean: Tensor, logvar: Tensor, generator: torch.Generator) -> Tensor:
-    """One reparameterised sample.  (B, Z), (B, Z) -> (B, Z)"""
+    """One reparameterised sample.  (..., Z), (..., Z) -> (..., Z)"""
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + (0.5 * logvar).exp() * noise

@@ -12,10 +12,13 @@ from typing import Any
 from cmivae.data.fetch import expected_content
 from cmivae.provenance.code import code_digests, data_digest, module_digest
 from cmivae.provenance.io import digest
-from cmivae.registry import MODELS, OBJECTIVES, READERS
-from cmivae.study.params import Params
+from cmivae.registry import CORPORA, MODELS, OBJECTIVES, READERS
+from cmivae.study.params import Dataset, Params
 from cmivae.study.runs import Run, expand
 
+# Keys of ``data`` that a corpus's own reader reads; a reader that is not here is taken to read all of them.
+CORPUS_KEYS = {"timit": ("use_sa",), "synth": ("synth", "use_sa"), "manifest": ("splits",), "librispeech": ("parts",)}
+DEFAULTS = ("cmivae.study.params", "cmivae.study.checks")  # tables say what differs from them
 STAGES = ("fetch", "prepare", "train", "embed", "baseline", "evaluate", "tables", "figures")  # upstream first
 
 
@@ -29,6 +32,7 @@ class Artefact:
     inputs: tuple[str, ...]  # folders
     code: dict[str, str]  # module: digest
     spec: str
+    maker: str  # module whose ``make`` builds it
     run: Run | None = field(default=None, compare=False)
     dataset: str | None = field(default=None, compare=False)
 
@@ -57,26 +61,31 @@ class Study:
         """Artefacts of one stage, in study order."""
         return [artefact for artefact in self.artefacts.values() if artefact.stage == stage]
 
-    def _add(self, stage: str, folder: str, params: Mapping, inputs: list[str], *targets: str, **where: Any) -> None:
-        code = code_digests(f"cmivae.stages.{stage}", *targets)
+    def _add(
+        self, stage: str, folder: str, params: Mapping, inputs: list[str], *targets: str, kind: str = "", **where: Any
+    ) -> None:
+        maker = ".".join(filter(None, ["cmivae.stages", kind, stage]))
+        code = code_digests(maker, *targets)
         parts = {
             "stage": stage,
             "params": dict(params),
             "inputs": {name: self.artefacts[name].spec for name in inputs},
             "code": code,
         }
-        self.artefacts[folder] = Artefact(stage, folder, dict(params), tuple(inputs), code, digest(parts), **where)
+        spec = digest(parts)
+        self.artefacts[folder] = Artefact(stage, folder, dict(params), tuple(inputs), code, spec, maker, **where)
 
     def _dataset(self, name: str) -> None:
         block = self.params.datasets[name]
-        data = block.data.model_dump(mode="json", exclude={"source"})
         raw, prepared = f"data/raw/{name}", f"data/prepared/{name}"
-        content = {"reader": block.reader, "content": expected_content(block.reader)}
-        self._add("fetch", raw, content, [], dataset=name)
-        reader = READERS[block.reader]
-        self._add("prepare", prepared, {"reader": reader, **data}, [raw], reader, dataset=name)
+        about = {"kind": block.kind, "dataset": name}
+        reader = (CORPORA if block.kind == "speech" else READERS)[block.reader]
+        read, cut = _data_params(block)
+        readers = [reader] if block.kind == "speech" else []  # raw images are pinned by content, whoever reads them
+        self._add("fetch", raw, {"reader": block.reader, **read}, [], *readers, **about)
+        self._add("prepare", prepared, {"reader": reader, **cut}, [raw], reader, **about)
         evaluate = block.evaluate.model_dump(mode="json")
-        self._add("baseline", f"runs/baseline/{name}", evaluate, [prepared], dataset=name)
+        self._add("baseline", f"runs/baseline/{name}", evaluate, [prepared], **about)
 
     def _run(self, run: Run) -> None:
         block = self.params.datasets[run.config.dataset]
@@ -92,9 +101,10 @@ class Study:
             "critic": block.critic.model_dump(mode="json"),
             "train": block.train.model_dump(mode="json"),
         }
-        self._add("train", train, params, [prepared], *targets, run=run)
-        self._add("embed", embed, block.embed.model_dump(mode="json"), [train, prepared], *targets, run=run)
-        self._add("evaluate", evaluate, block.evaluate.model_dump(mode="json"), [embed, prepared], run=run)
+        about = {"kind": block.kind, "run": run}
+        self._add("train", train, params, [prepared], *targets, **about)
+        self._add("embed", embed, block.embed.model_dump(mode="json"), [train, prepared], *targets, **about)
+        self._add("evaluate", evaluate, block.evaluate.model_dump(mode="json"), [embed, prepared], **about)
 
     def _results(self) -> None:
         params = self.params
@@ -104,11 +114,24 @@ class Study:
         about = params.model_dump(mode="json", include={"label", "note", "seeds", "tables"})
         about["order"] = list(params.tables)
         about["printed"] = data_digest("results/printed/*.csv")
-        about["defaults"] = module_digest("cmivae.study.params")  # tables say what differs from them
+        about["defaults"] = {name: module_digest(name) for name in DEFAULTS}
         self._add("tables", "results/tables", about, [*runs, *baselines])
         look = params.model_dump(mode="json", include={"label", "note", "figures", "style"})
-        look["style_file"] = data_digest("results/*.mplstyle")
-        keys = {key for figure in params.figures.values() for key in figure.configs}
-        samples = [f"runs/embed/{key}/s{params.seeds[0]}" for key in params.configs if key in keys]
-        images = sorted({f"data/prepared/{f.dataset}" for f in params.figures.values() if f.kind == "samples"})
-        self._add("figures", "results/figures", look, ["results/tables", *samples, *images])
+        look["style_files"] = [data_digest(f"results/*.{kind}") for kind in ("mplstyle", "html")]
+        shown = [figure for figure in params.figures.values() if figure.kind != "curve"]
+        runs = [
+            f"runs/embed/{run.name}"
+            for run in expand(params)
+            if any(run.key in f.configs and (f.kind == "voices" or run.seed == params.seeds[0]) for f in shown)
+        ]
+        data = sorted({f"data/prepared/{figure.dataset}" for figure in shown})
+        self._add("figures", "results/figures", look, ["results/tables", *runs, *data])
+
+
+def _data_params(block: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What decides the raw files of a data set, and what decides how they are prepared; never where they lie."""
+    data = block.data.model_dump(mode="json", exclude={"source"})
+    if block.kind == "image":
+        return {"content": expected_content(block.reader)}, data
+    own = {key: data.pop(key) for key in ("splits", "parts", "synth", "use_sa")}
+    return {key: own[key] for key in CORPUS_KEYS.get(block.reader, tuple(own))}, data

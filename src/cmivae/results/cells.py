@@ -4,17 +4,17 @@ Tables, figures and claims read cells only, so that a number without lineage can
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cmivae.errors import UserError
-from cmivae.results.columns import BASELINE, COLUMNS, Column, baseline_rows
+from cmivae.results.columns import LAYOUTS, Column
 from cmivae.results.deviations import deviations
-from cmivae.results.printed import paper_value
+from cmivae.results.printed import paper_se, paper_value
 from cmivae.results.record import Cell, CellRun, from_jsonl, gamma_text, to_jsonl
-from cmivae.results.stats import mean_se, sd
-from cmivae.study.params import Params, Table
+from cmivae.results.stats import AGGREGATES
+from cmivae.study.params import Config, Params, Table
 
 __all__ = [
     "AGGREGATES",
@@ -41,29 +41,6 @@ class RunResult:
     metrics: dict[str, Any]
 
 
-Aggregated = tuple[float | None, float | None]  # value, standard error
-
-
-def _mean(values: Sequence[Any]) -> Aggregated:
-    return mean_se(values)[:2]
-
-
-def _minus_mean(values: Sequence[Any]) -> Aggregated:
-    return mean_se([-value for value in values])[:2]
-
-
-def _sd(values: Sequence[Any]) -> Aggregated:
-    (subsets,) = values  # of the one baseline run
-    return (sd(subsets) if len(subsets) > 1 else None), None
-
-
-AGGREGATES: dict[str, Callable[[Sequence[Any]], Aggregated]] = {
-    "mean": _mean,
-    "minus mean": _minus_mean,  # Tables 4 and 5 print the negative ELBO
-    "sd": _sd,  # over the labelled subsets of the baseline
-}
-
-
 def build_cells(
     params: Params,
     runs: Mapping[tuple[str, int], RunResult],
@@ -74,22 +51,39 @@ def build_cells(
     Args:
         params: the whole study.
         runs: by config key and seed; a run that is not there is missing.
-        baselines: classifiers on real pixels, by data set.
+        baselines: scores without a model, by data set.
 
     Raises:
         UserError: two configs have one address, or a metric is not a finite number.
     """
     cells = []
     for name, table in params.tables.items():
+        cells += _quoted_cells(params, name, table)
         cells += _model_cells(params, name, table, runs)
         cells += _baseline_cells(params, name, table, baselines.get(table.dataset))
+    return cells
+
+
+def _quoted_cells(params: Params, name: str, table: Table) -> list[Cell]:
+    layout, cells = LAYOUTS[table.layout], []
+    for row in layout.quoted if table.paper else ():
+        for column in layout.columns:
+            paper = paper_value(table.paper, row, 0.0, column.key)
+            if paper is not None:
+                base = _base(params, name, table, row, None)
+                cells.append(
+                    Cell(
+                        address=f"{name}[{row}].{column.key}", column=column.key, value=None, se=None, n=0, expected=0,
+                        failed=(), missing=(), aggregate="quoted", runs=(), paper=paper, deviations=(), **base,
+                    )
+                )  # fmt: skip
     return cells
 
 
 def _model_cells(params: Params, name: str, table: Table, runs: Mapping[tuple[str, int], RunResult]) -> list[Cell]:
     cells, seen = [], {}
     notes = deviations(params, table.dataset)
-    for key, config in _rows(params, table.dataset):
+    for key, config in _rows(params, table):
         address = f"{name}[{config.objective},{gamma_text(config.gamma)}]"
         if address in seen:
             raise UserError(
@@ -100,35 +94,33 @@ def _model_cells(params: Params, name: str, table: Table, runs: Mapping[tuple[st
             )
         seen[address] = key
         results = {seed: runs.get((key, seed)) for seed in params.seeds}
-        base = {
-            "table": name,
-            "dataset": table.dataset,
-            "objective": config.objective,
-            "gamma": config.gamma,
-            "label": params.label,
-        }
-        for column in COLUMNS:
-            paper = paper_value(table.paper, config.objective, config.gamma, column.key) if table.paper else None
+        base = _base(params, name, table, config.objective, config.gamma)
+        for column in LAYOUTS[table.layout].columns:
+            printed = _printed(table, config, column)
             cell_notes = notes + _convergence(results, column)
-            cells.append(_cell(column, results, cell_notes, address=address, paper=paper, **base))
+            cells.append(_cell(column, results, cell_notes, address=address, **printed, **base))
     return cells
 
 
 def _baseline_cells(params: Params, name: str, table: Table, result: RunResult | None) -> list[Cell]:
-    counts = baseline_rows(params.datasets[table.dataset].data)
     notes = deviations(params, table.dataset)
     cells = []
-    for column in BASELINE:
-        row = f"real{counts[column.key.split('.')[0]]}"
-        base = {
-            "table": name,
-            "dataset": table.dataset,
-            "objective": row,
-            "gamma": None,
-            "label": params.label,
-        }
-        cells.append(_cell(column, {0: result}, notes, address=f"{name}[{row}]", paper=None, **base))
+    for row in LAYOUTS[table.layout].baselines(params.datasets[table.dataset].data):
+        base = _base(params, name, table, row.name, None)
+        for column in row.columns:
+            cells.append(_cell(column, {0: result}, notes, address=f"{name}[{row.name}]", paper=None, **base))
     return cells
+
+
+def _base(params: Params, name: str, table: Table, row: str, gamma: float | None) -> dict[str, Any]:
+    return {"table": name, "dataset": table.dataset, "objective": row, "gamma": gamma, "label": params.label}
+
+
+def _printed(table: Table, config: Config, column: Column) -> dict[str, float | None]:
+    if not table.paper:
+        return {"paper": None}
+    place = table.paper, config.objective, config.gamma, column.key
+    return {"paper": paper_value(*place), "paper_se": paper_se(*place)}
 
 
 def _cell(
@@ -186,16 +178,21 @@ def read_pointer(metrics: Mapping[str, Any], pointer: str) -> Any:
 
 
 def _convergence(results: Mapping[int, RunResult | None], column: Column) -> tuple[str, ...]:
-    if column.key != "aolr":
+    if not column.converged:
         return ()
-    ran = ((seed, read_pointer(result.metrics, "/aolr/converged")) for seed, result in results.items() if result)
+    ran = ((seed, read_pointer(result.metrics, column.converged)) for seed, result in results.items() if result)
     stopped = [str(seed) for seed, converged in ran if converged is False]
-    return (f"AoLR: logistic regression stopped at max_iter (seeds {', '.join(stopped)})",) if stopped else ()
+    name = column.heading.partition(" (")[0]  # a mean and a max are of one classifier
+    return (f"{name}: logistic regression stopped at max_iter (seeds {', '.join(stopped)})",) if stopped else ()
 
 
-def _rows(params: Params, dataset: str) -> list[tuple[str, Any]]:
-    def place(item: tuple[str, Any]) -> tuple[float, int, str]:
+def _rows(params: Params, table: Table) -> list[tuple[str, Config]]:
+    def place(item: tuple[str, Config]) -> tuple[float, int, str]:
         objective = item[1].objective
         return item[1].gamma, ORDER.index(objective) if objective in ORDER else len(ORDER), objective
 
-    return sorted(((k, c) for k, c in params.configs.items() if c.dataset == dataset), key=place)
+    def wanted(config: Config) -> bool:
+        chosen = table.gammas is None or any(math.isclose(config.gamma, gamma) for gamma in table.gammas)
+        return config.dataset == table.dataset and chosen
+
+    return sorted(((key, config) for key, config in params.configs.items() if wanted(config)), key=place)

@@ -1,18 +1,18 @@
-"""The points of Figure 3 a to d from cells: a metric against KL(z), ours and the paper's."""
+"""The points of Figures 3 a to d and 4 from cells: a metric against KL(z) or beta, ours and the paper's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cmivae.errors import UserError
 from cmivae.results.cells import ORDER
-from cmivae.results.columns import COLUMNS, Column
+from cmivae.results.columns import LAYOUTS, Column, Layout
 from cmivae.results.record import Cell, gamma_text
 
 
 @dataclass(frozen=True)
 class Point:
-    """One configuration: KL(z) in nats and the metric, each with its standard error or None."""
+    """One configuration: KL(z) in nats, or beta, and the metric, each with its standard error or None."""
 
     objective: str
     gamma: float
@@ -24,7 +24,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The same classifier on real pixels; ``sd`` over labelled subsets, or None."""
+    """The metric without a model, such as of real pixels; ``sd`` over labelled subsets, or None."""
 
     row: str
     value: float
@@ -33,8 +33,10 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Curves:
-    """Everything that a panel of Figure 3 shows, and what it cannot show."""
+    """Everything that a panel of Figure 3 or Figure 4 shows, and what it cannot show."""
 
+    layout: Layout
+    x: Literal["kl_z", "beta"]
     metric: Column
     label: str
     ours: tuple[Point, ...]
@@ -43,11 +45,18 @@ class Curves:
     left_out: tuple[str, ...]  # with the reason
 
 
-def curves(cells: Iterable[Cell], table: str, metric: str) -> Curves:
-    """Collect the points of ``metric`` against KL(z) from the cells of ``table``.
+def curves(
+    cells: Iterable[Cell],
+    table: str,
+    metric: str,
+    *,
+    layout: str = "image",
+    x: Literal["kl_z", "beta"] = "kl_z",
+) -> Curves:
+    """Collect the points of ``metric`` against KL(z) or beta = 1 - gamma from the cells of ``table``.
 
     Raises:
-        UserError: there is no cell of this table.
+        UserError: there is no cell of this table, or it has no such column.
     """
     rows: dict[tuple[str, float | None], dict[str, Cell]] = {}
     for cell in cells:
@@ -55,21 +64,38 @@ def curves(cells: Iterable[Cell], table: str, metric: str) -> Curves:
             rows.setdefault((cell.objective, cell.gamma), {})[cell.column] = cell
     if not rows:
         raise UserError(f"table {table} has no cells", fix="run the collect stage again")
+    column = LAYOUTS[layout].column(metric)
+    if column is None:
+        raise UserError(f"table {table} has no column {metric!r}", why=f"its layout is {layout}")
     ours, paper, left_out, baseline = [], [], [], None
     for (objective, gamma), row in rows.items():
         if gamma is None:
-            baseline = _baseline(objective, row, metric) or baseline
+            baseline = baseline or _baseline(objective, row, metric)
             continue
-        x, y = row["kl_z"], row[metric]
-        if x.value is not None and y.value is not None:
-            ours.append(Point(objective, gamma, x.value, y.value, x.se, y.se))
-        else:
-            left_out.append(f"{objective} γ {gamma_text(gamma)} {y.problem or x.problem}")
-        if x.paper is not None and y.paper is not None:
-            paper.append(Point(objective, gamma, x.paper, y.paper, None, None))
+        own, printed, problem = _points(objective, gamma, row, metric, x)
+        ours += own
+        paper += printed
+        left_out += [problem] if problem else []
     label = next(iter(next(iter(rows.values())).values())).label
-    column = next(column for column in COLUMNS if column.key == metric)
-    return Curves(column, label, tuple(ours), tuple(paper), baseline, tuple(left_out))
+    return Curves(LAYOUTS[layout], x, column, label, tuple(ours), tuple(paper), baseline, tuple(left_out))
+
+
+def _points(
+    objective: str, gamma: float, row: Mapping[str, Cell], metric: str, x: str
+) -> tuple[list[Point], list[Point], str]:
+    """Our point and the printed one, where there are such, and why there is none of ours."""
+    y = row[metric]
+    if x == "beta":
+        beta, problem = round(1 - gamma, 10), y.problem
+        ours, ours_se, paper, paper_se = beta, None, beta, None
+    else:
+        across = row[x]
+        problem = y.problem or across.problem
+        ours, ours_se, paper, paper_se = across.value, across.se, across.paper, across.paper_se
+    own = [] if problem else [Point(objective, gamma, ours, y.value, ours_se, y.se)]
+    there = paper is not None and y.paper is not None
+    printed = [Point(objective, gamma, paper, y.paper, paper_se, y.paper_se)] if there else []
+    return own, printed, f"{objective} γ {gamma_text(gamma)} {problem}" if problem else ""
 
 
 def lines(points: Iterable[Point]) -> dict[str, list[Point]]:
@@ -102,7 +128,8 @@ def _record(
     # The spread of the baseline is over subsets, not over seeds: another column would be read as if it were.
     spread = {"metric_se": y_se, "metric_sd": None} if gamma is not None else {"metric_se": None, "metric_sd": y_se}
     record = {"label": found.label, "source": source, "objective": objective, "gamma": gamma}
-    return record | {"kl_z": x, "kl_z_se": x_se, "metric": found.metric.key, "value": y} | spread
+    across = {"beta": x} if found.x == "beta" else {"kl_z": x, "kl_z_se": x_se}
+    return record | across | {"metric": found.metric.key, "value": y} | spread
 
 
 def _baseline(row: str, cells: dict[str, Cell], metric: str) -> Baseline | None:

@@ -9,19 +9,26 @@ from pydantic_core import PydanticUndefined
 from cmivae.study.checks import PAPER_EPOCHS
 from cmivae.study.params import Params
 
-# Where files come from changes no number.
-NEUTRAL = frozenset({"data.source"})
+# Where files come from, and what is made to be listened to, change no number.
+NEUTRAL = frozenset({"data.source", "embed.voices"})
+CORPORA = {  # what is read in place of TIMIT
+    "synth": "SYNTHETIC speech: computed, not spoken, so its numbers say nothing about real voices",
+    "librispeech": "corpus: LibriSpeech (paper: TIMIT), whose numbers do not compare with the paper's",
+    "manifest": "corpus: the user's own (paper: TIMIT), whose numbers do not compare with the paper's",
+}
 
 
 def deviations(params: Params, dataset: str) -> tuple[str, ...]:
     """Each parameter of ``dataset`` that differs from its default, such as "train.epochs 2 (paper: 300)".
 
-    Defaults are our reading of the paper; what was open in it is argued in the documentation.
+    Speech that is not TIMIT comes first. Defaults are our reading of the paper; what was open in it is argued in the
+    documentation.
     """
     block = params.datasets[dataset]
-    found = []
-    if block.train.epochs != PAPER_EPOCHS:
-        found.append(f"train.epochs {block.train.epochs} (paper: {PAPER_EPOCHS})")
+    found = [CORPORA[block.reader]] if block.reader in CORPORA else []
+    epochs = PAPER_EPOCHS[block.kind]
+    if block.train.epochs != epochs:
+        found.append(f"train.epochs {block.train.epochs} (paper: {epochs})")
     found += [f"{key} {_text(value)} (default: {_text(default)})" for key, value, default in _changed(block)]
     return tuple(found)
 
@@ -38,4 +45,6 @@ def _changed(block: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, Any
 def _text(value: Any) -> str:
     if value is None:
         return "all"
+    if isinstance(value, dict):
+        return " ".join(f"{key}={item}" for key, item in value.items()) or "none"
     return " ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

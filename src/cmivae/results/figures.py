@@ -1,4 +1,4 @@
-"""Figure 3 (a metric against KL(z)) and Figure 5 (samples of each z), drawn from cells and arrays."""
+"""Figures 3 and 4 (a metric against KL(z) or beta) and Figure 5 (samples of each z), drawn from cells and arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,31 +39,35 @@ class Panel:
 
 
 def curve_figure(found: Curves, *, title: str, note: str, style: Style) -> Figure:
-    """Figure 3: one line for each objective, gamma beside its points, real pixels as a black line.
+    """Figure 3: one line for each objective, gamma beside its points, the baseline as a black line.
 
-    Error bars are standard errors over seeds; hollow markers are the paper's printed numbers.
+    Error bars are standard errors over seeds; hollow markers are the paper's printed numbers. Figure 4, against
+    beta, has a logarithmic axis, which says gamma already.
     """
     with styled():
         figure = new_figure(style.width, style.height, style.dpi)
         axes = figure.add_subplot()
         if found.baseline:
             _draw_baseline(axes, found.baseline)
+        if found.x == "beta":
+            axes.set_xscale("log")
         for objective, points in lines(found.paper).items():
             _draw_paper(axes, objective, points)
         for objective, points in lines(found.ours).items():
             _draw_ours(axes, objective, points)
-        axes.set_xlabel("KL(z) [nats]")
-        axes.set_ylabel(found.metric.heading + (" [nats]" if found.metric.digits == 2 else ""))
+        axes.set_xlabel("β = 1 − γ" if found.x == "beta" else "KL(z) [nats]")
+        axes.set_ylabel(found.metric.heading + (f" [{found.metric.unit}]" if found.metric.unit else ""))
         axes.margins(0.05, 0.08)
         _words(figure, axes, title, warning(found.label, note), found.left_out)
         figure.legend(
             handles=_handles(found),
             loc="outside right center",
-            title="numbers at points: γ",
+            title="" if found.x == "beta" else "numbers at points: γ",
             title_fontsize=6.5,
         )
         _freeze(figure)
-        _gamma_labels(axes, found)
+        if found.x == "kl_z":
+            _gamma_labels(axes, found)
     return figure
 
 
@@ -135,6 +139,8 @@ def _draw_paper(axes: Axes, objective: str, points: list[Point]) -> None:
     axes.plot([p.x for p in points], [p.y for p in points], color=colour, ls="--", lw=0.6, alpha=0.8, zorder=2)
     for p in points:
         own_colour, own_marker = LOOKS.get(p.objective, OTHER)
+        if p.x_se is not None or p.y_se is not None:
+            axes.errorbar(p.x, p.y, xerr=p.x_se, yerr=p.y_se, color=own_colour, elinewidth=0.4, capsize=1.0, zorder=2.4)
         axes.plot(p.x, p.y, color=own_colour, marker=own_marker, mfc="white", mew=0.6, ms=3.2, zorder=2.5)
 
 
@@ -150,9 +156,10 @@ def _handles(found: Curves) -> list[Any]:
     names = list(lines(found.ours) or lines(found.paper))
     if any(p.objective == "vanilla" for p in found.ours):
         names = ["vanilla", *(name for name in names if name != "vanilla")]
+    kind = found.layout.kind
     for name in names:
         colour, marker = LOOKS.get(name, OTHER)
-        handles.append(Line2D([], [], color=colour, marker=marker, label=objective_name(name)))
+        handles.append(Line2D([], [], color=colour, marker=marker, label=objective_name(name, kind)))
         if name == "vanilla":
             handles[-1].set_linestyle("none")
     if found.paper:
@@ -161,7 +168,8 @@ def _handles(found: Curves) -> list[Any]:
                    label="paper (printed)")
         )  # fmt: skip
     if found.baseline:
-        handles.append(Line2D([], [], color="black", lw=1.0, label=_two_lines(objective_name(found.baseline.row))))
+        name = _two_lines(objective_name(found.baseline.row, kind))
+        handles.append(Line2D([], [], color="black", lw=1.0, label=name))
     if found.baseline and found.baseline.sd:
         handles.append(Patch(color="black", alpha=0.09, lw=0, label="± sd over subsets"))
     if any(p.x_se is not None or p.y_se is not None for p in found.ours):
@@ -206,4 +214,4 @@ def _gamma_labels(axes: Axes, found: Curves) -> None:
 
 
 def _two_lines(name: str) -> str:
-    return name.replace(" (", "\n(")
+    return name.replace(" (", "\n(").replace(", ", ",\n")

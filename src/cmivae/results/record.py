@@ -33,8 +33,8 @@ class Cell:
     address: str  # T4[cmi,0.3].aolr
     table: str
     dataset: str
-    objective: str  # or "real100": the baseline on 100 real images
-    gamma: float | None  # None for a baseline
+    objective: str  # or a baseline such as "real100", on 100 real images; or "quoted", a row of other authors
+    gamma: float | None  # None for a baseline and a quoted row
     column: str
     value: float | None
     se: float | None
@@ -42,16 +42,17 @@ class Cell:
     expected: int  # runs that should have one
     failed: tuple[int, ...]  # seeds
     missing: tuple[int, ...]  # seeds
-    aggregate: str  # a key of AGGREGATES
+    aggregate: str  # a key of AGGREGATES; or "quoted", with no runs and no value of ours
     runs: tuple[CellRun, ...]
     paper: float | None
     label: str  # of the workspace
     deviations: tuple[str, ...]
+    paper_se: float | None = None
 
     @property
     def problem(self) -> str:
-        """Why there is no value, such as "failed (2/3 seeds)"; empty where there is one."""
-        if self.value is not None:
+        """Why there is no value, such as "failed (2/3 seeds)"; empty where there is one, or none is due."""
+        if self.value is not None or self.aggregate == "quoted":
             return ""
         counted = (("failed", len(self.failed)), ("missing", len(self.missing)))
         unit = "run" if self.gamma is None else "seeds"

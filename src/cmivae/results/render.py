@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from cmivae.results.columns import Column
 from cmivae.results.record import Cell
 
-OBJECTIVES = {"vanilla": "PixelCNN-VAE (γ 0)", "beta": "β-VAE", "cmi": "CMI-VAE", "mi": "MI-VAE"}
+MODELS = {"image": "PixelCNN-VAE", "speech": "DSAE"}  # by kind of data set
+ROWS = {
+    "beta": "β-VAE",
+    "cmi": "CMI-VAE",
+    "mi": "MI-VAE",
+    "real": "real segments (same classifier)",
+    "trivial": "mean spectrum, cosine",
+    "trivial_centred": "mean spectrum, centred, cosine",
+    "quoted": "DSAE* (quoted, not run)",
+}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -31,18 +40,20 @@ _LATEX = {
 
 @dataclass(frozen=True)
 class Number:
-    """A cell in words: ours, its standard error and the paper's number; empty where there is none."""
+    """A cell in words: ours, its standard error and the paper's; empty where there is none."""
 
     ours: str
     se: str
     paper: str
     problem: str
+    paper_se: str = ""
 
 
 def number(cell: Cell, column: Column) -> Number:
     """The cell with the column's digits; a cell without a value says why instead."""
-    se = "" if cell.value is None else fixed(cell.se, column.digits)
-    return Number(fixed(cell.value, column.digits), se, fixed(cell.paper, column.digits), cell.problem)
+    ours, se = fixed(cell.value, column.digits), fixed(cell.se, column.digits)
+    paper, paper_se = fixed(cell.paper, column.digits), fixed(cell.paper_se, column.digits)
+    return Number(ours, se if ours else "", paper, cell.problem, paper_se)
 
 
 def fixed(value: float | None, digits: int) -> str:
@@ -52,21 +63,35 @@ def fixed(value: float | None, digits: int) -> str:
 
 def markdown_number(n: Number) -> str:
     """ "0.7653 ± 0.0012 [0.7716]"; the paper's number stands in brackets."""
-    ours = n.problem or (f"{n.ours} ± {n.se}" if n.se else n.ours)
-    return f"{ours} [{n.paper}]" if n.paper else ours
+    ours = n.problem or _with_error(n.ours, n.se, " ± ")
+    return f"{ours} [{_with_error(n.paper, n.paper_se, ' ± ')}]".lstrip() if n.paper else ours
 
 
 def latex_number(n: Number) -> str:
     """As ``markdown_number``, with error and brackets in smaller type."""
     ours = latex_text(n.problem) or (rf"{n.ours}{{\scriptsize\,$\pm$\,{n.se}}}" if n.se else n.ours)
-    return rf"{ours} {{\scriptsize[{n.paper}]}}" if n.paper else ours
+    paper = _with_error(n.paper, n.paper_se, r"\,$\pm$\,")
+    return rf"{ours} {{\scriptsize[{paper}]}}".lstrip() if paper else ours
 
 
-def objective_name(objective: str) -> str:
-    """The display name of an objective, or of a baseline row such as "real100"."""
+def _with_error(value: str, error: str, between: str) -> str:
+    return f"{value}{between}{error}" if error else value
+
+
+def objective_name(objective: str, kind: str = "image") -> str:
+    """The display name of an objective, of a baseline row such as "real100", or of a quoted row.
+
+    Args:
+        objective: as in a cell.
+        kind: of the data set, "image" or "speech": what vanilla is called.
+    """
+    if objective == "vanilla":
+        return f"{MODELS[kind]} (γ 0)"
+    if objective in ROWS:
+        return ROWS[objective]
     if objective.startswith("real"):
         return f"real pixels ({int(objective.removeprefix('real')):,} images)"
-    return OBJECTIVES.get(objective, objective)
+    return objective
 
 
 def warning(label: str, note: str) -> str:

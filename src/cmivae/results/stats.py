@@ -1,7 +1,8 @@
-"""Mean and standard error over seeds."""
+"""From the values of seeds to the one that is printed, with its standard error."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def mean_se(values: Sequence[float]) -> tuple[float | None, float | None, int]:
@@ -27,3 +28,31 @@ def sd(values: Sequence[float]) -> float:
         raise ValueError("a standard deviation needs two values")
     mean = math.fsum(values) / n
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+
+
+Aggregated = tuple[float | None, float | None]  # value, standard error
+
+
+def _mean(values: Sequence[Any]) -> Aggregated:
+    return mean_se(values)[:2]
+
+
+def _minus_mean(values: Sequence[Any]) -> Aggregated:
+    return mean_se([-value for value in values])[:2]
+
+
+def _max(values: Sequence[Any]) -> Aggregated:
+    return max(values), None  # the best of the seeds; nothing is known about its error
+
+
+def _sd(values: Sequence[Any]) -> Aggregated:
+    (subsets,) = values  # of the one baseline run
+    return (sd(subsets) if len(subsets) > 1 else None), None
+
+
+AGGREGATES: dict[str, Callable[[Sequence[Any]], Aggregated]] = {
+    "mean": _mean,
+    "minus mean": _minus_mean,  # Tables 4 and 5 print the negative ELBO
+    "max": _max,  # Table 2
+    "sd": _sd,  # over the labelled subsets of the baseline
+}

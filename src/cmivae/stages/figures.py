@@ -1,4 +1,4 @@
-"""Stage figures: curves from cells, grids of samples from the embeddings; no metric is computed here."""
+"""Stage figures: curves from cells, samples and voices from the embeddings; no metric is computed here."""
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -19,20 +19,24 @@ SHOWN = 10  # samples a row
 
 
 def make(context: Context) -> None:
-    """Write each figure as PDF, PNG and the CSV of what is drawn."""
+    """Write each figure as PDF, PNG and the CSV of what is drawn; voices as a folder of pages and sounds."""
     text = (context.workspace / "results/tables/cells.jsonl").read_text(encoding="utf-8")
     cells = from_jsonl(text)
     for name, figure in context.params.figures.items():
         if figure.kind == "curve":
             _curve(context, name, figure, cells)
-        else:
+        elif figure.kind == "samples":
             _samples(context, name, figure)
+        else:
+            from cmivae.stages.speech.voices import make_voices  # needs torch, which takes seconds to load
+
+            make_voices(context, name, figure, cells)
 
 
 def _curve(context: Context, name: str, figure: Figure, cells: list[Cell]) -> None:
     params = context.params
-    table = next(key for key, table in params.tables.items() if table.dataset == figure.dataset)
-    found = curves(cells, table, figure.metric)
+    table = figure.table or next(key for key, table in params.tables.items() if table.dataset == figure.dataset)
+    found = curves(cells, table, figure.metric, layout=params.tables[table].layout, x=figure.x)
     drawn = curve_figure(found, title=figure.title, note=params.note, style=params.style)
     save(drawn, plotted(found), context.folder / name)
 

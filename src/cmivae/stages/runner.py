@@ -71,7 +71,7 @@ def _make(context: Context, records: list[Record]) -> str:
     wants_gpu = artefact.stage in ON_GPU and compute.device in ("auto", "cuda")
     try:
         with gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext():
-            return import_module(f"cmivae.stages.{artefact.stage}").make(context) or "complete"
+            return import_module(artefact.maker).make(context) or "complete"
     except RuntimeError as error:  # torch.OutOfMemoryError is one, but torch may not be loaded here
         if "out of memory" not in str(error):
             raise

@@ -40,4 +40,7 @@ def result(record: Record) -> RunResult:
 def views(params: Params, cells: Iterable[Cell]) -> list[TableView]:
     """The tables of a study, ready to be written."""
     cells = list(cells)
-    return [view(cells, name, title=table.title, note=params.note) for name, table in params.tables.items()]
+    return [
+        view(cells, name, title=table.title, note=params.note, layout=table.layout)
+        for name, table in params.tables.items()
+    ]

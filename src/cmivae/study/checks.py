@@ -4,10 +4,20 @@ import difflib
 from collections.abc import Iterable
 
 from cmivae.errors import UserError
-from cmivae.registry import OBJECTIVES, READERS
-from cmivae.study.params import Config, Params
+from cmivae.registry import CORPORA, OBJECTIVES, READERS
+from cmivae.study.params import Config, Dataset, Figure, Params, Table
 
-PAPER_EPOCHS = 300  # what a workspace labelled "paper" must train
+PAPER_EPOCHS = {"image": 300, "speech": 6000}  # what a workspace labelled "paper" must train
+TABLE_LAYOUTS = {"image": ("image",), "speech": ("eer", "conversion", "elbo")}  # of tables, by kind of data set
+PAPER_LAYOUTS = {"table1": "eer", "table2": "conversion", "table3": "elbo", "table4": "image", "table5": "image"}
+CURVES = {  # the metrics of curves, by layout of their table
+    "image": ("mcas", "aolr", "mcas_svm", "aosvm", "i_zs"),
+    "eer": ("eer_z", "eer_s"),
+    "conversion": ("vc_mcas",),
+    "elbo": ("i_zs", "eer_z", "eer_s"),
+}
+FIGURE_KINDS = {"samples": "image", "voices": "speech"}  # and the kind of data set that they show
+FIGURE_NAMES = {"samples": "a grid of samples", "voices": "a page of voices"}
 
 
 def check_study(params: Params, where: str) -> None:
@@ -19,7 +29,7 @@ def check_study(params: Params, where: str) -> None:
     if len(set(params.seeds)) != len(params.seeds):
         raise UserError("a seed is given twice", where=f"{where}:seeds", fix="each run of the study must be its own")
     for name, dataset in params.datasets.items():
-        _known(dataset.reader, READERS, f"{where}:datasets.{name}.reader", "reader")
+        _known(dataset.reader, (*READERS, *CORPORA), f"{where}:datasets.{name}.reader", "reader")
     for key, config in params.configs.items():
         _check_config(key, config, params, where)
     _check_results(params, where)
@@ -56,38 +66,114 @@ def _check_config(key: str, config: Config, params: Params, where: str) -> None:
 
 def _check_results(params: Params, where: str) -> None:
     for name, table in params.tables.items():
-        _known(table.dataset, params.datasets, f"{where}:tables.{name}.dataset", "dataset")
-    tabled = {table.dataset for table in params.tables.values()}
+        _check_table(table, params, f"{where}:tables.{name}")
     for name, figure in params.figures.items():
         place = f"{where}:figures.{name}"
         _known(figure.dataset, params.datasets, f"{place}.dataset", "dataset")
-        if figure.kind == "curve" and figure.metric is None:
-            raise UserError("a curve needs a metric", where=f"{place}.metric", fix="e.g. metric: mcas")
-        if figure.kind == "curve" and figure.dataset not in tabled:
-            raise UserError("a curve is drawn from a table's cells", where=place, fix="add a table of this dataset")
-        if figure.kind == "samples" and not figure.configs:
-            raise UserError("a grid of samples needs configs", where=f"{place}.configs")
-        if figure.kind == "curve" and figure.configs:
-            raise UserError("a curve shows all configs of its table", where=f"{place}.configs", fix="remove the key")
-        if figure.kind == "samples" and figure.metric is not None:
-            raise UserError("a grid of samples shows no metric", where=f"{place}.metric", fix="remove the key")
-        for key in figure.configs:
-            _known(key, params.configs, f"{place}.configs", "config")
-            if params.configs[key].dataset != figure.dataset:
-                raise UserError(f"config {key!r} is of another dataset", where=f"{place}.configs")
+        if figure.kind == "curve":
+            _check_curve(figure, params, place)
+        else:
+            _check_shown(figure, params, place)
+
+
+def _check_table(table: Table, params: Params, place: str) -> None:
+    _known(table.dataset, params.datasets, f"{place}.dataset", "dataset")
+    kind = params.datasets[table.dataset].kind
+    if table.layout not in TABLE_LAYOUTS[kind]:
+        raise UserError(
+            f"layout {table.layout!r} does not fit dataset {table.dataset!r}",
+            where=f"{place}.layout",
+            why=f"it is a data set of kind {kind}",
+            fix=f"layout: {' or '.join(TABLE_LAYOUTS[kind])}",
+        )
+    if table.paper and PAPER_LAYOUTS[table.paper] != table.layout:
+        fitting = [paper for paper, layout in PAPER_LAYOUTS.items() if layout == table.layout]
+        raise UserError(
+            f"{table.paper} of the paper does not have the columns of layout {table.layout!r}",
+            where=f"{place}.paper",
+            fix=f"paper: {' or '.join(fitting)}; or layout: {PAPER_LAYOUTS[table.paper]}",
+        )
+    there = {round(config.gamma, 10) for config in params.configs.values() if config.dataset == table.dataset}
+    for gamma in table.gammas or ():
+        if round(gamma, 10) not in there:
+            example = Config(dataset=table.dataset, objective="beta" if gamma else "vanilla", gamma=gamma)
+            raise UserError(
+                f"no config of dataset {table.dataset!r} has gamma {gamma}",
+                where=f"{place}.gammas",
+                fix=f"add a config such as {config_key(example)!r}, or take the gamma from the list",
+            )
+
+
+def _check_curve(figure: Figure, params: Params, place: str) -> None:
+    if figure.metric is None:
+        raise UserError("a curve needs a metric", where=f"{place}.metric", fix="e.g. metric: mcas")
+    if figure.configs:
+        raise UserError("a curve shows all configs of its table", where=f"{place}.configs", fix="remove the key")
+    tables = {name: table for name, table in params.tables.items() if table.dataset == figure.dataset}
+    if not tables:
+        raise UserError("a curve is drawn from a table's cells", where=place, fix="add a table of this dataset")
+    if figure.table is not None:
+        _known(figure.table, params.tables, f"{place}.table", "table")
+    name = figure.table or next(iter(tables))
+    if name not in tables:
+        raise UserError(
+            f"table {name} is of another dataset",
+            where=f"{place}.table",
+            fix=f"of dataset {figure.dataset!r}: {', '.join(tables)}",
+        )
+    layout = tables[name].layout
+    if figure.metric not in CURVES[layout]:
+        having = [key for key, table in tables.items() if figure.metric in CURVES[table.layout]]
+        raise UserError(
+            f"table {name} has no column {figure.metric!r}",
+            where=f"{place}.metric",
+            why=f"its layout is {layout}, with {', '.join(CURVES[layout])}",
+            fix=f"table: {' or '.join(having)}" if having else f"metric: {' or '.join(CURVES[layout])}",
+        )
+
+
+def _check_shown(figure: Figure, params: Params, place: str) -> None:
+    """Figures that show configs one by one, not a table's cells."""
+    shows, kind = FIGURE_NAMES[figure.kind], FIGURE_KINDS[figure.kind]
+    if not figure.configs:
+        raise UserError(f"{shows} needs configs", where=f"{place}.configs")
+    if figure.metric is not None:
+        raise UserError(f"{shows} shows no metric", where=f"{place}.metric", fix="remove the key")
+    if figure.table is not None:
+        raise UserError(f"{shows} is not drawn from a table", where=f"{place}.table", fix="remove the key")
+    if figure.x != "kl_z":
+        raise UserError(f"{shows} has no axis", where=f"{place}.x", fix="remove the key")
+    for key in figure.configs:
+        _known(key, params.configs, f"{place}.configs", "config")
+        if params.configs[key].dataset != figure.dataset:
+            raise UserError(f"config {key!r} is of another dataset", where=f"{place}.configs")
+    if params.datasets[figure.dataset].kind != kind:
+        raise UserError(
+            f"{shows} cannot show dataset {figure.dataset!r}",
+            where=f"{place}.kind",
+            why=f"it is a data set of kind {params.datasets[figure.dataset].kind}",
+            fix=f"kind: {next(name for name, fitting in FIGURE_KINDS.items() if fitting != kind)}",
+        )
 
 
 def _check_paper_scale(params: Params, where: str) -> None:
     for name, dataset in params.datasets.items():
-        data = dataset.data
-        whole = data.n_train is data.n_valid is data.n_test is None
-        if not whole or dataset.train.epochs != PAPER_EPOCHS or dataset.reader == "digits":
+        if not _is_whole(dataset) or dataset.train.epochs != PAPER_EPOCHS[dataset.kind]:
+            whole = {"image": "all images", "speech": "all of TIMIT and tries all pairs of test utterances"}
             raise UserError(
                 f"dataset {name!r} is reduced, but the workspace is labelled 'paper'",
                 where=f"{where}:label",
-                why=f"the paper trains {PAPER_EPOCHS} epochs on all images",
+                why=f"the paper trains {PAPER_EPOCHS[dataset.kind]:,} epochs on {whole[dataset.kind]}",
                 fix="give it another label, e.g. reduced: every table will carry it",
             )
+
+
+def _is_whole(dataset: Dataset) -> bool:
+    """Whether nothing of the paper's data is left out or replaced."""
+    data = dataset.data
+    if dataset.kind == "speech":
+        return dataset.reader == "timit" and data.max_trials is None
+    return data.n_train is data.n_valid is data.n_test is None and dataset.reader != "digits"
 
 
 def _known(name: str, known: Iterable[str], where: str, kind: str) -> None:

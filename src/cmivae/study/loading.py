@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from cmivae.errors import UserError
 from cmivae.study.checks import check_study
-from cmivae.study.params import Params
+from cmivae.study.params import BLOCKS, Params
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
@@ -91,12 +91,19 @@ def _parse_yaml(text: str, path: Path) -> Any:
         raise UserError("params are not valid YAML", where=f"{path}{line}", why=problem) from None
 
 
+def _untagged(location: tuple) -> tuple:
+    """Where a mistake is in the file: without the kind of data set that pydantic puts after its name."""
+    tagged = len(location) > 2 and location[0] == "datasets" and location[2] in BLOCKS
+    return location[:2] + location[3:] if tagged else location
+
+
 def _readable(error: ValidationError, where: str) -> UserError:
     mistakes = error.errors(include_url=False)
     mistakes.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo also makes the right key missing
     first, *rest = mistakes
-    key = ".".join(str(part) for part in first["loc"])
-    name = str(first["loc"][-1]) if first["loc"] else ""
+    location = _untagged(first["loc"])
+    key = ".".join(str(part) for part in location)
+    name = str(location[-1]) if location else ""
     subject = repr(name) if name else "the whole file"
     fix = f"and {len(rest)} more of this kind" if rest else ""
     if first["type"] == "extra_forbidden":
@@ -121,8 +128,10 @@ def _short(value: Any) -> str:
 def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
     """Field names of the block at ``location`` (a pydantic error location)."""
     current: Any = model
-    for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
+    for place, part in enumerate(location):
+        if place == 2 and location[0] == "datasets":  # the kind of data set
+            current = BLOCKS.get(part)
+        elif isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(part))
             current = field.annotation if field else None
         else:  # dict[name, block]: the part is a name

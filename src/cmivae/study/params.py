@@ -4,9 +4,11 @@ The models are frozen and strict: an unknown key, a wrong type, NaN or a value o
 are the recommended choices; the alternatives of ``docs/deviations.md`` are the other values.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from cmivae.registry import CORPORA, READERS
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -46,6 +48,47 @@ class ImageData(Strict):
     mcas_subsets: Count = 10  # subsets drawn, shared by all runs
 
 
+class Synth(Strict):
+    """Size and sound of the synthetic corpus (reader ``synth``; docs/speech-data.md)."""
+
+    train_speakers: Annotated[int, Field(ge=1, le=4000)] = 24  # every other one a woman
+    test_speakers: Annotated[int, Field(ge=1, le=2000)] = 10
+    core_speakers: Count = 6  # of the test speakers
+    sentences: Annotated[int, Field(ge=1, le=8)] = 8  # a speaker: SX and SI, beside the two SA
+    seconds: Annotated[float, Field(ge=0.5, le=10)] = 2.0  # of a sentence, about
+    spread: Annotated[float, Field(gt=0, le=4)] = 1.6  # how much speakers differ
+    seed: Seed = 0
+
+
+class SpeechData(Strict):
+    """A corpus to log-magnitude frames, segments and lists for the metrics (paper section 5.2; docs/protocol.md)."""
+
+    source: str | None = None  # timit, librispeech: the corpus's folder; manifest: its CSV file
+    splits: dict[str, Literal["train", "valid", "test", "core", "skip"]] = {}  # manifest: what its split names mean
+    parts: Annotated[tuple[str, str], Field()] = ("train-clean-100", "test-clean")  # librispeech: to train, to test
+    synth: Synth = Synth()
+    use_sa: bool = False  # TIMIT's two sentences that all speakers read
+    win_length: Count = 400  # samples at 16 kHz: 25 ms
+    hop_length: Count = 160  # 10 ms
+    n_fft: Annotated[int, Field(ge=16, le=4096)] = 400  # n_fft // 2 + 1 = 201 bins
+    window: Literal["hann", "sqrt_hann", "hamming"] = "hann"
+    pre_emphasis: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    log: Literal["ln", "db"] = "ln"  # natural log, or 20 log10
+    floor: Annotated[float, Field(gt=0, lt=1)] = 1.0e-5  # of the magnitude; the waveform is in [-1, 1]
+    norm: Literal["minmax", "mvn", "none"] = "minmax"  # global [0, 1]; mean and variance a bin; as it is
+    framing: Literal["utterance", "wave_padend", "center_drop"] = "utterance"  # how 200 ms give 20 frames
+    segment: Annotated[int, Field(ge=2)] = 20  # frames
+    segments: Literal["fixed", "random"] = "fixed"  # of training: one after the other, or redrawn each epoch
+    val: Literal["speaker", "utterance", "kaldi_dev"] = "speaker"  # what the validation part is drawn by
+    valid_fraction: Fraction = 0.1  # of the training part
+    split_seed: Seed = 0
+    subset_seed: Seed = 0
+    max_trials: Count | None = None  # null: all pairs of test utterances
+    vc_segments: Annotated[int, Field(ge=2, multiple_of=2)] = (
+        500  # converted, and real ones to test on; half of each sex
+    )
+
+
 class PixelCnnVae(Strict):
     """PixelCNN-VAE (paper section 5.1, appendices B and I; docs/protocol.md)."""
 
@@ -65,12 +108,34 @@ class PixelCnnVae(Strict):
     long_skips: Literal["none", "within", "he"] = "none"
 
 
+class Dsae(Strict):
+    """DSAE, "full q" (paper sections 3.1 and 5.2; docs/protocol.md)."""
+
+    name: Literal["dsae"]
+    z_dim: Count = 64
+    s_dim: Count = 64
+    hidden: Count = 256
+    q_s: Literal["rnn", "ar"] = "rnn"  # ar also feeds the sampled s_(t-1) to q(s_t)
+    prior: Literal["lstm", "markov"] = "lstm"  # p(s_t | s_<t), or p(s_t | s_(t-1))
+    var: Literal["bin", "scalar", "net"] = "bin"  # the decoder's variance: one a bin, one, or an output
+    min_logvar: Annotated[float, Field(ge=-30, le=0)] = -12.0  # of the decoder
+
+
 class Critic(Strict):
     """Critics of the density ratio (appendix I; docs/protocol.md)."""
 
     disc_input: Literal["s", "s_mean1", "s_1x1", "x"] = "s"
     channels: Count = 256
     hidden: Count = 400  # of the MI-VAE critic on z
+
+
+class SpeechCritic(Strict):
+    """Critic on (z, s) of speech (appendix I): l = c cos(e(s), z)."""
+
+    disc_input: Literal["s", "x"] = "s"
+    channels: Count = 256
+    hidden: Count = 400  # of the MI-VAE critic on z
+    scale_init: Annotated[float, Field(gt=0)] = 10.0  # c at the start; it is learned
 
 
 class Train(Strict):
@@ -85,8 +150,20 @@ class Train(Strict):
     d_batch: Literal["same", "fresh"] = "same"
     clip: Annotated[float, Field(ge=0)] = 5.0  # gradient norm; 0 is off
     select: Literal["objective", "beta_elbo", "last"] = "objective"
+    valid_every: Count = 1  # epochs between validations; the last epoch has one too
     online_estimator: bool = True  # train the estimator of I(z;s) beside the VAE
     precision: Literal["float32", "bf16"] = "float32"  # bf16 is faster on a GPU, and another result
+
+
+class SpeechTrain(Train):
+    """Optimisation of DSAE (section 5.2; docs/protocol.md)."""
+
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    lr: Rate = 2e-4
+    critic_lr: Rate = 2e-3
+    clip: Annotated[float, Field(ge=0)] = 0.0
+    select: Literal["objective", "beta_elbo", "last"] = "last"
+    valid_every: Count = 10
 
 
 class Posthoc(Strict):
@@ -107,6 +184,14 @@ class Embed(Strict):
     posthoc: Posthoc = Posthoc()
 
 
+class SpeechEmbed(Strict):
+    """What is computed with the weights: latents, likelihood terms, critics, converted speech."""
+
+    eval_seed: Seed = 0
+    posthoc: Posthoc = Posthoc()
+    voices: Annotated[int, Field(ge=0, le=50)] = 4  # pairs of test utterances that are converted to listen to
+
+
 class Evaluate(Strict):
     """Classifiers of AoLR, AoSVM and mCAS (docs/protocol.md)."""
 
@@ -115,8 +200,15 @@ class Evaluate(Strict):
     svm_gamma: Literal["scale", "auto"] = "scale"
 
 
-class Dataset(Strict):
-    """One data set, the model for it and how that is trained and evaluated.
+class SpeechEvaluate(Strict):
+    """Classifier of VC-mCAS (docs/protocol.md)."""
+
+    c: Annotated[float, Field(gt=0)] = 1.0
+    max_iter: Count = 1000
+
+
+class ImageDataset(Strict):
+    """One data set of images, the model for it and how that is trained and evaluated.
 
     All blocks must be there, if empty (``critic: {}``), since ``dvc.yaml`` names them.
     """
@@ -128,6 +220,54 @@ class Dataset(Strict):
     train: Train
     embed: Embed
     evaluate: Evaluate
+
+    @property
+    def kind(self) -> str:
+        """Which stages make it: ``cmivae.stages.<kind>``."""
+        return "image"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item: a binary image."""
+        return 1, 28, 28
+
+
+class SpeechDataset(Strict):
+    """One corpus of speech, the model for it and how that is trained and evaluated; blocks as in ``ImageDataset``."""
+
+    reader: Name
+    data: SpeechData
+    model: Dsae
+    critic: SpeechCritic
+    train: SpeechTrain
+    embed: SpeechEmbed
+    evaluate: SpeechEvaluate
+
+    @property
+    def kind(self) -> str:
+        """Which stages make it: ``cmivae.stages.<kind>``."""
+        return "speech"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item: a segment, (T, F)."""
+        return self.data.segment, self.data.n_fft // 2 + 1
+
+
+def _kind(values: Any) -> str:
+    """Whether a data set is of images or of speech: its reader says so, or else its model."""
+    if isinstance(values, BaseModel):
+        return values.kind
+    reader, model = (values.get(key) if isinstance(values, dict) else None for key in ("reader", "model"))
+    if isinstance(reader, str) and reader in (*READERS, *CORPORA):
+        return "speech" if reader in CORPORA else "image"
+    return "speech" if isinstance(model, dict) and model.get("name") == "dsae" else "image"
+
+
+BLOCKS = {"image": ImageDataset, "speech": SpeechDataset}
+Dataset = Annotated[
+    Annotated[ImageDataset, Tag("image")] | Annotated[SpeechDataset, Tag("speech")], Discriminator(_kind)
+]
 
 
 class Config(Strict):
@@ -143,17 +283,23 @@ class Table(Strict):
 
     title: str
     dataset: Name
-    paper: Literal["table4", "table5"] | None = None  # printed table to show beside ours
+    layout: Literal["image", "eer", "conversion", "elbo"] = "image"  # which columns: Tables 4 and 5, 1, 2, 3
+    gammas: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...], Field(min_length=1)] | None = None  # null: all
+    paper: Literal["table1", "table2", "table3", "table4", "table5"] | None = None  # printed table beside ours
 
 
 class Figure(Strict):
-    """One figure: a metric against KL(z), or a grid of samples."""
+    """One figure: a metric against KL(z) or beta, a grid of samples, or converted voices to listen to."""
 
     title: str
-    kind: Literal["curve", "samples"]
+    kind: Literal["curve", "samples", "voices"]
     dataset: Name
-    metric: Literal["mcas", "aolr", "mcas_svm", "aosvm", "i_zs"] | None = None  # of a curve
-    configs: tuple[Name, ...] = ()  # of a grid of samples
+    metric: Literal["mcas", "aolr", "mcas_svm", "aosvm", "i_zs", "eer_z", "eer_s", "vc_mcas"] | None = (
+        None  # of a curve
+    )
+    x: Literal["kl_z", "beta"] = "kl_z"  # of a curve
+    table: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")] | None = None  # of a curve; null: the data set's first
+    configs: tuple[Name, ...] = ()  # of samples and voices
 
 
 class Style(Strict):

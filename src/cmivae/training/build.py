@@ -7,11 +7,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cmivae.errors import UserError
-from cmivae.models.critics import make_critic
 from cmivae.objectives.objectives import Objective
 from cmivae.provenance.io import write_bytes
 from cmivae.registry import MODELS, OBJECTIVES, load
-from cmivae.study.params import Config, Critic, Dataset
+from cmivae.study.params import Config, Critic, Dataset, SpeechCritic
 from cmivae.training.critics import KINDS
 from cmivae.training.devices import generator
 
@@ -26,7 +25,7 @@ def build_objective(config: Config) -> Objective:
 
 def build_model(dataset: Dataset, seed: int, device: torch.device) -> nn.Module:
     """The VAE, its weights drawn from ``seed``."""
-    model = load(MODELS[dataset.model.name])(dataset.model, generator(CPU, seed, MODEL))
+    model = load(MODELS[dataset.model.name])(dataset.model, generator(CPU, seed, MODEL), dataset.shape)
     return model.to(device, memory_format=torch.channels_last)
 
 
@@ -39,11 +38,13 @@ def build_critics(
     return {kind: build_critic(kind, dataset.critic, model, device, seed, CRITICS) for kind in kinds}
 
 
-def build_critic(kind: str, params: Critic, model: nn.Module, device: torch.device, *key: int) -> nn.Module:
+def build_critic(
+    kind: str, params: Critic | SpeechCritic, model: nn.Module, device: torch.device, *key: int
+) -> nn.Module:
     """One critic; the estimator has the architecture of the critic on (z, s)."""
     drawn = generator(CPU, *key, KINDS.index(kind))
     shape = "z" if kind == "z" else "zs"
-    critic = make_critic(shape, params, model.s_channels, model.z_dim, drawn)
+    critic = model.make_critic(shape, params, drawn)
     return critic.to(device, memory_format=torch.channels_last)
 
 

@@ -24,8 +24,10 @@ from cmivae.training.checkpoint import Checkpoints
 from cmivae.training.critics import KINDS, Contender, build_contender
 from cmivae.training.curve import Curve, Means, finite
 from cmivae.training.devices import autocast, generator
+from cmivae.training.items import Items
 
-VALID_CHUNK = 500  # images a validation forward
+VALID_CHUNK = 500  # items a validation forward
+LINES = 3000  # of training in a curve, about; at least one an epoch and at most ten
 CUDA_CHECK = 25  # steps between looks at the NaN flag on a GPU, each of which waits for the device
 NOISE, VALID, CRITIC, ORDER = 1, 2, 3, 4  # streams of random numbers, never shared
 Weights = dict[str, Tensor]
@@ -40,8 +42,8 @@ class Job:
     objective: Objective
     critics: dict[str, nn.Module]  # by kind: zs, z, estimator
     params: Train
-    train_x: Tensor  # (N, 28, 28) uint8, on the device
-    valid_x: Tensor  # (V, 28, 28) uint8, on the device
+    train: Items
+    valid: Items
     seed: int
     device: torch.device
     scratch: Path
@@ -69,10 +71,10 @@ class Trainer:
 
     def __init__(self, job: Job):
         self.job, p = job, job.params
-        self.steps_per_epoch = len(job.train_x) // p.batch_size  # an incomplete last batch is left out
+        self.steps_per_epoch = len(job.train) // p.batch_size  # an incomplete last batch is left out
         if self.steps_per_epoch == 0:
             raise UserError(
-                f"{len(job.train_x)} training items do not fill one batch of {p.batch_size}",
+                f"{len(job.train)} training items do not fill one batch of {p.batch_size}",
                 where=f"params.yaml: train.batch_size of {job.name}",
             )
         self.optimiser = torch.optim.Adam(job.model.parameters(), lr=p.lr, betas=p.adam_betas, fused=True)
@@ -83,6 +85,7 @@ class Trainer:
         }
         self.means, self.curve = Means(), Curve(job.scratch / "curve.jsonl")
         self.checkpoints = Checkpoints(job.scratch / "state")
+        self.line_every = max(self.steps_per_epoch // max(1, min(10, LINES // p.epochs)), 1)
         self.step = 0  # VAE steps done
         self.best: dict = {"value": float("inf"), "epoch": 0, "weights": {}}
         self.healthy = torch.ones((), dtype=torch.bool, device=job.device)
@@ -118,15 +121,16 @@ class Trainer:
         epoch, position = divmod(self.step, self.steps_per_epoch)
         size = self.job.params.batch_size
         index = self._order(epoch)[position * size : (position + 1) * size]
-        self._update(self._batch(self.job.train_x, index))
+        self._update(self.job.train[index])
         self.step += 1
         progress.step()
         last = position + 1 == self.steps_per_epoch
         if last or self.job.device.type == "cpu" or self.step % CUDA_CHECK == 0:
             self._check()
-        if last or (position + 1) % max(self.steps_per_epoch // 10, 1) == 0:
+        if last or (position + 1) % self.line_every == 0:
             self.curve.write("train", epoch + 1, self.step, self.means.take())
-        if last:
+        epochs, every = self.job.params.epochs, self.job.params.valid_every
+        if last and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
             values = self._validate()
             self.curve.write("valid", epoch + 1, self.step, values)
             self._select(epoch + 1, values["selection"])
@@ -137,12 +141,10 @@ class Trainer:
         """The order of one epoch, known from seed and epoch alone, so that a resume needs no replay.  (N,)"""
         if getattr(self, "_order_of", None) != epoch:
             shuffle = generator(torch.device("cpu"), self.job.seed, ORDER, epoch)
-            self._indices = torch.randperm(len(self.job.train_x), generator=shuffle).to(self.job.device)
+            self._indices = torch.randperm(len(self.job.train), generator=shuffle).to(self.job.device)
+            self.job.train.redraw(self.job.seed, epoch)
             self._order_of = epoch
         return self._indices
-
-    def _batch(self, images: Tensor, index: Tensor | slice) -> Tensor:
-        return images[index].unsqueeze(1).float()  # (B, 1, 28, 28)
 
     def _update(self, x: Tensor) -> None:
         job = self.job
@@ -190,8 +192,8 @@ class Trainer:
         """A new batch for a critic, which leaves the running statistics of the VAE as they are."""
         job = self.job
         size = (job.params.batch_size,)
-        index = torch.randint(len(job.train_x), size, generator=contender.generator, device=job.device)
-        x = self._batch(job.train_x, index)
+        index = torch.randint(len(job.train), size, generator=contender.generator, device=job.device)
+        x = job.train[index]
         with frozen(job.model), autocast(job.device, job.params.precision):
             z, s = job.model.latents(x, contender.generator)
         return x, z, s
@@ -208,15 +210,16 @@ class Trainer:
         job.model.eval()
         weight = 0
         sums: dict[str, float] = {}
-        for start in range(0, len(job.valid_x), VALID_CHUNK):
-            x = self._batch(job.valid_x, slice(start, start + VALID_CHUNK))
+        for start in range(0, len(job.valid), VALID_CHUNK):
+            x = job.valid[slice(start, start + VALID_CHUNK)]
             with autocast(job.device, job.params.precision):
                 terms = job.model(x, noise)
                 logits = {kind: _logit(each.module.eval(), terms, x) for kind, each in self.contenders.items()}
             loss = job.objective.loss(terms, logits.get(job.objective.critic or ""))
             chosen = loss if job.params.select != "beta_elbo" else job.objective.without_critic(terms)
             named = {f"logit_{kind}": value for kind, value in logits.items()}
-            means.add(selection=chosen, loss=loss, elbo=terms.elbo, recon=terms.recon, kl_z=terms.kl_z, **named)
+            parts = {"elbo": terms.elbo, "recon": terms.recon, "kl_z": terms.kl_z, "kl_s": terms.kl_s}
+            means.add(selection=chosen, loss=loss, **parts, **named)
             for name, value in means.take().items():
                 sums[name] = sums.get(name, 0.0) + value * len(x)
             weight += len(x)

@@ -1,4 +1,4 @@
-"""Stage prepare: binary images, fixed splits and the index lists that all runs share."""
+"""Stage prepare for images: binary images, fixed splits and the index lists that all runs share."""
 
 from cmivae.data.prepare import prepare, save
 from cmivae.provenance.context import Context

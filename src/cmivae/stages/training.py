@@ -1,29 +1,27 @@
-"""Stage train: one run of the study, from prepared images to selected weights and a curve."""
+"""Stage train of every kind of data: one run of the study, from prepared data to selected weights and a curve."""
 
 import shutil
 from pathlib import Path
 
 import torch
 
-from cmivae.data.prepare import load
 from cmivae.errors import Preempted
 from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import read_json, write_json, write_text
 from cmivae.provenance.ledger import Stopwatch
 from cmivae.training.build import build_critics, build_model, build_objective, save_weights
-from cmivae.training.devices import resolve_device, set_up
+from cmivae.training.items import Items
 from cmivae.training.loop import Job, Trained, Trainer
 from cmivae.training.signals import StopRequest
 
 
-def make(context: Context) -> str:
+def train(context: Context, job: Job) -> str:
     """Train, or go on where an earlier process stopped; write weights, critics and ``curve.jsonl``.
 
     Returns:
         ``complete``, or ``failed`` when the run diverged: then ``failure.json`` says how, and no weights exist.
     """
-    job = _job(context)
     _look_at_scratch(context)
     segments = Segments(context.scratch / "segments.json")
     with StopRequest() as job.stop:
@@ -47,11 +45,9 @@ def _look_at_scratch(context: Context) -> None:
         log.warning("an unfinished training with other params or code lies in %s; it is kept, not used", others[0])
 
 
-def _job(context: Context) -> Job:
+def make_job(context: Context, device: torch.device, train: Items, valid: Items) -> Job:
+    """The networks of a run with fresh weights, ready to be trained on these items."""
     compute, dataset, run = context.params.compute, context.dataset, context.run
-    device = resolve_device(compute.device)
-    set_up(device, compute.threads)
-    prepared = load(context.prepared)
     model = build_model(dataset, run.seed, device)
     objective = build_objective(run.config)
     return Job(
@@ -60,8 +56,8 @@ def _job(context: Context) -> Job:
         objective=objective,
         critics=build_critics(dataset, objective, model, run.seed, device),
         params=dataset.train,
-        train_x=torch.from_numpy(prepared.train_x).to(device),
-        valid_x=torch.from_numpy(prepared.valid_x).to(device),
+        train=train,
+        valid=valid,
         seed=run.seed,
         device=device,
         scratch=context.scratch,

@@ -1,4 +1,4 @@
-"""Stage fetch: the raw files of a data set, by content hash."""
+"""Stage fetch for images: the raw files of a data set, by content hash."""
 
 from pathlib import Path
 

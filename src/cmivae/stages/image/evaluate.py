@@ -1,16 +1,16 @@
-"""Stage evaluate: the metrics of a run, from its embeddings and the labels alone (docs/protocol.md)."""
+"""Stage evaluate for images: the metrics of a run, from its embeddings and the labels alone (docs/protocol.md)."""
 
 import numpy as np
 from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
 from cmivae.data.prepare import load
-from cmivae.evaluation.information import active_units, aggregate_mi, bce, i_hat
+from cmivae.evaluation.information import active_units, aggregate_mi, estimates
 from cmivae.evaluation.mcas import mcas, pixel_entropy
 from cmivae.evaluation.probes import logistic_accuracy, svm_accuracy
-from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import write_json
+from cmivae.stages.finite import not_finite
 
 Arrays = dict[str, np.ndarray]
 
@@ -23,13 +23,10 @@ def make(context: Context) -> str:
     """
     folder = context.workspace / "runs/embed" / context.run.name
     latents, samples = load_file(folder / "latents.safetensors"), load_file(folder / "samples.safetensors")
-    lost = [name for name, values in latents.items() if not np.isfinite(values).all()]
-    if lost:
-        log.error("evaluate %s FAILED: %s not finite", context.run.name, ", ".join(lost))
-        context.record["failure"] = {"why": f"{', '.join(lost)} not finite on test data"}
+    if not_finite(context, latents):
         return "failed"
     with threadpool_limits(1):  # more threads than jobs made BLAS slower here
-        metrics = _likelihood(latents) | {"i_zs": _information(latents)} | _classifiers(context, latents, samples)
+        metrics = _likelihood(latents) | {"i_zs": estimates(latents)} | _classifiers(context, latents, samples)
     write_json(context.folder / "metrics.json", metrics)
     return "complete"
 
@@ -44,21 +41,6 @@ def _likelihood(latents: Arrays) -> dict[str, object]:
         "active_units": active_units(mean),
         "mi_xz": aggregate_mi(mean, logvar, z),
     }
-
-
-def _information(latents: Arrays) -> dict[str, object]:
-    """I(z;s) by the estimator trained beside the VAE and by those trained after it; null where not run."""
-    found: dict[str, object] = dict.fromkeys(("online", "online_bce", "posthoc", "posthoc_bce"))
-    found["posthoc_inits"] = []
-    if "online_joint" in latents:
-        joint, shuffled = latents["online_joint"], latents["online_shuffled"]
-        found |= {"online": i_hat(joint), "online_bce": bce(joint, shuffled)}
-    if "posthoc_joint" in latents:
-        pairs = list(zip(latents["posthoc_joint"], latents["posthoc_shuffled"], strict=True))
-        inits = [i_hat(joint) for joint, _ in pairs]
-        losses = [bce(joint, shuffled) for joint, shuffled in pairs]
-        found |= {"posthoc": _mean(inits), "posthoc_bce": _mean(losses), "posthoc_inits": inits}
-    return found
 
 
 def _classifiers(context: Context, latents: Arrays, samples: Arrays) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Stage baseline: the classifiers of mCAS and AoLR on real pixels, the black line of Figure 3."""
+"""Stage baseline for images: the classifiers of mCAS and AoLR on real pixels, the black line of Figure 3."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits

@@ -1,0 +1,123 @@
+"""Waveform to log-magnitude frames (section 5.2): 25 ms windows every 10 ms, 201 bins, through torchaudio."""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchaudio.functional import preemphasis, spectrogram
+
+from cmivae.study.params import SpeechData
+
+DECIBEL = 20 / math.log(10)  # decibels a natural unit of log magnitude
+BIN_FLOOR = 1e-8  # of a variance, for a bin that never changes
+
+
+def window_of(data: SpeechData) -> Tensor:
+    """The analysis window.  (win_length,)"""
+    made = torch.hamming_window if data.window == "hamming" else torch.hann_window
+    window = made(data.win_length)
+    return window.sqrt() if data.window == "sqrt_hann" else window
+
+
+class Features:
+    """Log-magnitude frames of one waveform at a time; settings are those of ``params.yaml:datasets.*.data``."""
+
+    def __init__(self, data: SpeechData):
+        self.data, self.window = data, window_of(data)
+        self.piece = data.segment * data.hop_length  # samples of a segment cut from the waveform: 3,200, 200 ms
+        self.padded = (data.segment - 1) * data.hop_length + data.win_length  # 3,440
+        self.bins = data.n_fft // 2 + 1
+
+    def frames(self, samples: int) -> int:
+        """How many frames a waveform of ``samples`` gives; none where it is too short."""
+        if self.data.framing != "utterance":
+            return samples // self.piece * self.data.segment
+        return max(1 + (samples - self._reach()) // self.data.hop_length, 0)
+
+    @torch.no_grad()
+    def __call__(self, wave: NDArray[np.float32]) -> Tensor:
+        """Log magnitudes of a waveform in [-1, 1].  (N,) -> (L, F)"""
+        sound = torch.from_numpy(wave)
+        if self.data.pre_emphasis:
+            sound = preemphasis(sound, self.data.pre_emphasis)
+        if self.data.framing == "utterance":
+            magnitude = self._stft(sound).T  # (L, F)
+        else:
+            magnitude = self._pieces(sound)
+        logs = magnitude.clamp_min_(self.data.floor).log_()
+        return logs.mul_(DECIBEL) if self.data.log == "db" else logs
+
+    def _pieces(self, sound: Tensor) -> Tensor:
+        """Segments cut from the waveform first, each transformed by itself.  (N,) -> (S * T, F)"""
+        pieces = sound[: len(sound) // self.piece * self.piece].unflatten(0, (-1, self.piece))  # (S, 3200)
+        if self.data.framing == "wave_padend":
+            padded = torch.nn.functional.pad(pieces, (0, max(self.padded - self.piece, 0)))  # (S, 3440)
+            magnitude = self._stft(padded)
+        else:
+            magnitude = self._stft(pieces, center=True)  # (S, F, 21)
+        return magnitude[:, :, : self.data.segment].transpose(1, 2).flatten(0, 1)
+
+    def _stft(self, sound: Tensor, center: bool = False) -> Tensor:
+        data = self.data
+        return spectrogram(
+            sound, 0, self.window, data.n_fft, data.hop_length, data.win_length,
+            power=1.0, normalized=False, center=center, pad_mode="reflect", onesided=True,
+        )  # (..., F, L)  # fmt: skip
+
+    def _reach(self) -> int:
+        """Samples under the first frame."""
+        return max(self.data.n_fft, self.data.win_length)
+
+
+class Scale:
+    """Normalisation fitted on training frames: one min and max of all values, a mean and variance of each bin, or none.
+
+    Nothing is clipped elsewhere. The variance of normalised training frames starts the decoder's.
+    """
+
+    def __init__(self, kind: str, bins: int):
+        self.kind, self.count = kind, 0
+        self.low, self.high = math.inf, -math.inf
+        self.sums, self.squares = torch.zeros(bins, dtype=torch.double), torch.zeros(bins, dtype=torch.double)
+
+    def add(self, logs: Tensor) -> None:
+        """Take note of training frames.  (L, F)"""
+        self.count += len(logs)
+        self.low, self.high = min(self.low, logs.min().item()), max(self.high, logs.max().item())
+        wide = logs.double()
+        self.sums += wide.sum(0)
+        self.squares += wide.square().sum(0)
+
+    def values(self) -> dict[str, object]:
+        """What ``normalise`` and ``restore`` need: offset and divisor (1 or F of them), and the variance after it."""
+        mean = self.sums / self.count  # (F,)
+        variance = (self.squares / self.count - mean.square()).clamp_min(BIN_FLOOR)  # (F,)
+        offset, divisor = torch.zeros(1).double(), torch.ones(1).double()
+        if self.kind == "minmax":
+            offset, divisor = torch.tensor([self.low]).double(), torch.tensor([self.high - self.low]).double()
+        elif self.kind == "mvn":
+            offset, divisor = mean, variance.sqrt()
+        after = (variance / divisor.square()).tolist()
+        return {"kind": self.kind, "offset": offset.tolist(), "divisor": divisor.tolist(), "variance": after}
+
+
+def normalise(logs: Tensor, scale: dict) -> Tensor:
+    """Log magnitudes to what the model sees.  (L, F) -> (L, F) float32"""
+    return ((logs - _row(scale, "offset")) / _row(scale, "divisor")).float()
+
+
+def restore(frames: Tensor, scale: dict) -> Tensor:
+    """Inverse of ``normalise``.  (..., F) -> (..., F) float64"""
+    return frames.double() * _row(scale, "divisor") + _row(scale, "offset")
+
+
+def magnitude(frames: Tensor, scale: dict, data: SpeechData) -> Tensor:
+    """Normalised frames to linear magnitude, for sound.  (L, F) -> (L, F) float64"""
+    logs = restore(frames, scale)
+    return (logs / DECIBEL if data.log == "db" else logs).exp()
+
+
+def _row(scale: dict, name: str) -> Tensor:
+    return torch.tensor(scale[name], dtype=torch.double)  # (1,) or (F,)

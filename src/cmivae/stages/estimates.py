@@ -1,0 +1,48 @@
+"""Logits of the estimators of I(z;s) on test data, for every kind of data (appendix E; docs/protocol.md)."""
+
+import torch
+from torch import Tensor, nn
+
+from cmivae.evaluation.posthoc import TEST, pair_logits, train_posthoc
+from cmivae.progress import log
+from cmivae.provenance.context import Context
+from cmivae.training.build import build_critic, load_weights
+from cmivae.training.critics import build_contender
+from cmivae.training.devices import generator
+from cmivae.training.items import Items
+
+ONLINE, POSTHOC = 31, 34  # streams of random numbers
+
+
+def estimates(context: Context, model: nn.Module, train: Items, valid: Items, test: Items) -> dict[str, Tensor]:
+    """``online_*`` of the critic trained beside the VAE, ``posthoc_*`` of those trained now; each where wanted."""
+    found = {}
+    online = context.workspace / "runs/train" / context.run.name / "critic_estimator.safetensors"
+    device = next(model.parameters()).device
+    if online.is_file():
+        critic = build_critic("estimator", context.dataset.critic, model, device, context.run.seed)
+        load_weights(online, critic)
+        drawn = generator(device, context.dataset.embed.eval_seed, ONLINE)
+        joint, shuffled = pair_logits(model, critic, test, drawn)
+        found |= {"online_joint": joint, "online_shuffled": shuffled}  # (N,), (N,)
+    if context.dataset.embed.posthoc.inits:
+        found |= _posthoc(context, model, train, valid, test)
+    return found
+
+
+def _posthoc(context: Context, model: nn.Module, train: Items, valid: Items, test: Items) -> dict[str, Tensor]:
+    dataset, seed = context.dataset, context.dataset.embed.eval_seed
+    device, contenders = next(model.parameters()).device, []
+    for init in range(dataset.embed.posthoc.inits):
+        critic = build_critic("estimator", dataset.critic, model, device, seed, POSTHOC, init)
+        noise = generator(device, seed, POSTHOC, init)
+        contenders.append(build_contender("estimator", critic, dataset.train, noise))
+    size = dataset.train.batch_size
+    best = train_posthoc(
+        model, contenders, dataset.embed.posthoc,
+        train=train, valid=valid, batch_size=size, seed=seed, name=context.run.name,
+    )  # fmt: skip
+    log.info("posthoc %s stopped at epochs %s", context.run.name, [each.epoch for each in best])
+    pairs = [pair_logits(model, each.module, test, generator(device, seed, TEST)) for each in contenders]
+    joint, shuffled = zip(*pairs, strict=True)
+    return {"posthoc_joint": torch.stack(joint), "posthoc_shuffled": torch.stack(shuffled)}  # (I, N), (I, N)
