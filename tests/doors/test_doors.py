@@ -11,13 +11,24 @@ import shutil
 import pytest
 from workspace import Workspace
 
-RUNS = ["digits-cmi-g030/s0", "digits-vanilla/s0"]
+RUNS = ["digits-cmi-g030/s0", "digits-vanilla/s0", "voices-cmi-g080/s0"]  # of images and of speech
+STAGES = ("embed", "evaluate", "train")
 RESULTS = ["results/figures", "results/tables"]
+SHOWN = sorted(
+    [f"figures/{name}.{suffix}" for name in ("X3", "X5") for suffix in ("csv", "pdf", "png")]
+    + [f"figures/X6/voices-cmi-g080-s0/sheet.{suffix}" for suffix in ("csv", "pdf", "png")]
+    + [f"figures/X6/voices-cmi-g080-s0/pair1-{voice}.wav"
+       for voice in ("source", "target", "converted", "reconstruction")]
+    + ["figures/X6/index.html", "figures/X6/voices-cmi-g080-s0/index.html", "tables/cells.jsonl"]
+    + [f"tables/{name}.{suffix}" for name in ("X1", "X4") for suffix in ("csv", "md", "tex")]
+)  # fmt: skip
 
 
 def everything(runs):
-    of_runs = [f"runs/{stage}/{run}" for stage in ("embed", "evaluate", "train") for run in runs]
-    return sorted(["data/prepared/digits", "data/raw/digits", *RESULTS, "runs/baseline/digits", *of_runs])
+    of_runs = [f"runs/{stage}/{run}" for stage in STAGES for run in runs]
+    of_data = [f"{stage}/{name}" for stage in ("data/prepared", "data/raw", "runs/baseline")
+               for name in ("digits", "voices")]  # fmt: skip
+    return sorted([*of_data, *RESULTS, *of_runs])
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +48,7 @@ class TestDoors:
         assert space.planned() == {}
         assert "up to date" in space.run("dvc", "status").stdout
         assert dvc_did_nothing(space)
-        assert sorted(space.tables()) == ["X3.csv", "X3.pdf", "X3.png", "X4.csv", "X4.md", "X4.tex", "X5.csv",
-                                          "X5.pdf", "X5.png", "cells.jsonl"]  # fmt: skip
+        assert sorted(space.tables()) == SHOWN
         records = [json.loads((space.folder / name / "run.json").read_text()) for name in everything(RUNS)]
         assert [each["folder"] for each in records if each["imported_beyond_spec"]] == []
         space.run("dvc", "remote", "add", "--quiet", "--default", "store", str(space.folder.parent / "store"))
@@ -61,6 +71,10 @@ class TestDoors:
         clone.edit("params.yaml", "cmi-g030", "cmi-g040")
         clone.edit("params.yaml", "gamma: 0.3", "gamma: 0.4")
         assert clone.planned() == {"train": 1, "embed": 1, "evaluate": 1, "tables": 1, "figures": 1}
+        clone.edit("params.yaml", "seconds: 0.6", "seconds: 0.7")  # of speech alone
+        assert clone.planned() == {
+            "fetch": 1, "prepare": 1, "baseline": 1, "train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1
+        }  # fmt: skip
 
     def test_snakemake_gives_the_same_bytes_and_record_lets_dvc_rest(self, space):
         before, lock = space.tables(), (space.folder / "dvc.lock").read_text()
@@ -82,18 +96,16 @@ class TestDoors:
 
     def test_a_seed_more_trains_only_the_new_runs(self, space):
         space.edit("params.yaml", "seeds: [0]", "seeds: [0, 1]")
-        new = ["digits-cmi-g030/s1", "digits-vanilla/s1"]
+        new = [run.replace("/s0", "/s1") for run in RUNS]
         made = space.made(lambda: space.run("dvc", "repro"))
-        assert sorted(made) == sorted(
-            [*RESULTS, *(f"runs/{stage}/{run}" for stage in ("embed", "evaluate", "train") for run in new)]
-        )
+        assert sorted(made) == sorted([*RESULTS, *(f"runs/{stage}/{run}" for stage in STAGES for run in new)])
         assert dvc_did_nothing(space)
         space.edit("params.yaml", "seeds: [0, 1]", "seeds: [0]")
         assert space.planned() == {"tables": 1, "figures": 1}
         space.snakemake()
         refused = space.run("cmivae", "record", ok=False)
         assert "belongs to no run of the study" in refused.stderr
-        for stage in ("train", "embed", "evaluate"):
+        for stage in STAGES:
             for run in new:
                 shutil.rmtree(space.folder / "runs" / stage / run)
         space.run("cmivae", "record")
@@ -106,16 +118,17 @@ class TestDoors:
     @pytest.mark.parametrize(
         ("lost", "made"),
         [
-            ("runs/train/digits-vanilla/s0/model.safetensors", ["runs/train/digits-vanilla/s0"]),
-            ("data/prepared/digits", ["data/prepared/digits"]),
+            (["runs/train/digits-vanilla/s0/model.safetensors"], ["runs/train/digits-vanilla/s0"]),
+            (["data/prepared/digits", "data/raw/voices/TIMIT"], ["data/prepared/digits", "data/raw/voices"]),
         ],
+        ids=["weights", "data"],
     )
     def test_what_is_lost_is_made_again_and_nothing_that_it_finds_unchanged(self, space, lost, made):
-        path = space.folder / lost
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        for path in (space.folder / name for name in lost):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         assert space.made(lambda: space.snakemake()) == made  # the same bytes as before: what is below is current
         assert space.planned() == {}
         space.run("cmivae", "record")

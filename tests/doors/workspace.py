@@ -32,6 +32,40 @@ figures:
   X5: {title: "Test", kind: samples, dataset: digits, configs: [digits-cmi-g030]}
 style: {dpi: 60, width: 4.0, height: 3.0}
 """
+# A data set of speech beside it, as small as the stages allow. No text of it is one that the tests edit above.
+PARTS = {
+    "configs": """\
+  voices:
+    reader: synth
+    data:
+      synth: {train_speakers: 4, test_speakers: 2, core_speakers: 2, sentences: 2, seconds: 0.6}
+      norm: mvn  # so that a model of one epoch can be heard
+      val: utterance
+      valid_fraction: 0.25
+      vc_segments: 8
+    model: {name: dsae, z_dim: 4, s_dim: 4, hidden: 8}
+    critic: {channels: 4, hidden: 8}
+    train: {batch_size: 4, lr: 0.002, epochs: 1}
+    embed: {voices: 1, posthoc: {inits: 1, epochs: 1}}
+    evaluate: {max_iter: 1000}
+""",
+    "tables": """\
+  voices-cmi-g080: {dataset: voices, objective: cmi, gamma: 0.8}
+""",
+    "figures": """\
+  X1: {title: "Test", dataset: voices, layout: eer}
+""",
+    "style": """\
+  X6: {title: "Test", kind: voices, dataset: voices, configs: [voices-cmi-g080]}
+""",
+}
+
+
+def with_speech(text: str = SMALL) -> str:
+    """The small study and its data set of speech, with one run, a table and a page of voices."""
+    for following, part in PARTS.items():  # each part stands before the block that follows its own
+        text = text.replace(f"\n{following}:", f"\n{part}{following}:", 1)
+    return text
 
 
 class Workspace:
@@ -50,7 +84,7 @@ class Workspace:
         for name in ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(REPOSITORY / name, folder / name)
         (folder / "profiles").symlink_to("workflow/profiles")
-        (folder / "params.yaml").write_text(SMALL)
+        (folder / "params.yaml").write_text(with_speech())
         made = cls(folder)
         made.git("init", "--quiet", "--initial-branch", "main")
         made.run("dvc", "init", "--quiet")
@@ -114,9 +148,10 @@ class Workspace:
         return [folder for folder, digest in self.records().items() if before.get(folder) != digest]
 
     def tables(self) -> dict[str, bytes]:
-        """Bytes of every table and figure."""
-        files = [p for p in sorted((self.folder / "results").rglob("*")) if p.is_file() and p.name != "run.json"]
-        return {p.name: p.read_bytes() for p in files}
+        """Bytes of every table, figure, page and sound, by their path in ``results``."""
+        top = self.folder / "results"
+        files = [p for p in sorted(top.rglob("*")) if p.is_file() and p.name != "run.json"]
+        return {str(p.relative_to(top)): p.read_bytes() for p in files}
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace text that must stand in a file."""

@@ -8,7 +8,7 @@ import torch
 
 from cmivae.errors import Preempted, UserError
 from cmivae.provenance.io import read_json
-from cmivae.study.params import Config, Critic, Dataset, Embed, Evaluate, ImageData, PixelCnnVae, Train
+from cmivae.study.params import Config, Critic, Embed, Evaluate, ImageData, ImageDataset, PixelCnnVae, Train
 from cmivae.training.build import build_critics, build_model, build_objective
 from cmivae.training.items import Images
 from cmivae.training.loop import Job, Trainer
@@ -30,7 +30,7 @@ class StopAt:
 
 def make_dataset(**train):
     train = {"epochs": 2, "batch_size": 8, "lr": 1e-3} | train
-    return Dataset(
+    return ImageDataset(
         reader="digits",
         data=ImageData(),
         model=PixelCnnVae(name="pixelcnn_vae", **MODEL),
@@ -48,9 +48,8 @@ def make_job(folder, objective="cmi", gamma=0.3, stop=False, seed=1, minutes=5.0
     drawn = torch.Generator().manual_seed(7)
     images = (torch.rand(60, 28, 28, generator=drawn) < 0.15).to(torch.uint8)
     critics = build_critics(dataset, target, model, seed, CPU)
-    return Job(
-        "test", model, target, critics, dataset.train, Images(images[:44]), Images(images[44:]), seed, CPU, folder, minutes, stop
-    )
+    parts = Images(images[:44]), Images(images[44:])
+    return Job("test", model, target, critics, dataset.train, *parts, seed, CPU, folder, minutes, stop)
 
 
 def same_bits(a, b):

@@ -25,7 +25,10 @@ LAYERS = (
     ("cli", "__main__"),
 )
 RESULTS_MAY_IMPORT = ("results", "provenance.io", "study", "errors", "registry", "progress")
-CORES = ("models", "objectives", "evaluation.probes", "evaluation.mcas", "evaluation.information", "evaluation.packing")
+CORES = (
+    "models", "objectives", "evaluation.probes", "evaluation.mcas", "evaluation.information", "evaluation.packing",
+    "evaluation.verification", "evaluation.conversion", "evaluation.speech_embedding", "evaluation.embedding",
+)  # fmt: skip
 OUTSIDE = {"pathlib", "os", "dvc", "snakemake", "shutil", "glob", "tempfile", "io"}
 MODULE_LINES, MEDIAN_LINES, FUNCTION_LINES = 400, 150, 70
 
@@ -94,6 +97,19 @@ def test_results_read_records_and_parameters_only(path):
 def test_models_objectives_and_metrics_know_no_paths(path):
     assert {name.partition(".")[0] for name in imports(path)} & OUTSIDE == set()
     assert not any(within(name, "provenance") for name in own_imports(path))
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_cores_are_there(core):
+    assert any(within(name, core) for name in NAMES)
+
+
+@pytest.mark.parametrize(("kind", "other"), [("image", "speech"), ("speech", "image")])
+def test_stages_of_a_kind_import_none_of_another(kind, other):
+    own = [path for path in MODULES if within(name_of(path), f"stages.{kind}")]
+    assert len(own) > 6
+    for path in own:
+        assert not {name for name in own_imports(path) if within(name, f"stages.{other}")}, path.name
 
 
 def test_the_frame_loads_without_torch():

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import test_specs
 import tiny
 
 from cmivae import __version__
@@ -10,7 +11,7 @@ from cmivae.cli import DATASET_STAGES, RESULT_STAGES, RUN_STAGES, main
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.provenance import ledger
 from cmivae.provenance.ledger import read_record
-from cmivae.provenance.specs import STAGES
+from cmivae.provenance.specs import STAGES, Study
 from cmivae.stages import runner
 from cmivae.stages.runner import locate
 
@@ -90,9 +91,11 @@ def test_what_is_not_there_is_said_with_a_suggestion(arguments, says, here, caps
         assert text in error
 
 
+@pytest.mark.parametrize("base", [tiny.values(), test_specs.DEMO], ids=["tiny", "demo"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_locate_finds_every_artefact(stage):
-    study = tiny.study()
+def test_locate_finds_every_artefact(stage, base):
+    study = Study(tiny.params(base=base))
+    assert study.of_stage(stage)
     for artefact in study.of_stage(stage):
         run = artefact.run
         where = {"config": run.key, "seed": run.seed} if run else {"dataset": artefact.dataset or ""}
@@ -107,7 +110,7 @@ def test_locate_shortens_a_long_list():
 
 
 def test_check_counts_the_runs(capsys):
-    for name, count in (("", 150), ("demo", 10), ("reduced", 3)):
+    for name, count in (("", 189), ("demo", 16), ("reduced", 3), ("reduced-speech", 10)):
         assert main(["-C", str(tiny.REPOSITORY / name), "check"]) == 0
         assert f"= {count} runs" in capsys.readouterr().out
 

@@ -1,5 +1,6 @@
 """Any mistake in ``params.yaml`` is named by file and key with a suggestion: exit code 2 and never a traceback."""
 
+import copy
 import math
 
 import pytest
@@ -13,7 +14,7 @@ from cmivae.errors import EXIT_USER
 from cmivae.study.checks import check_study
 from cmivae.study.loading import load_params, parse_params
 
-D = "datasets.digits"
+D, S = "datasets.digits", "datasets.voices"
 C = "configs.digits-cmi-g030"
 FIGURE = {"title": "x", "kind": "curve", "dataset": "digits"}
 
@@ -81,6 +82,42 @@ MISSING = ["label", "seeds", "datasets", "configs", "tables", "style", f"{D}.rea
            f"{D}.train.epochs", f"{D}.model.name", f"{C}.gamma", f"{C}.objective", "tables.D4.title",
            "figures.D3.kind"]  # fmt: skip
 
+SPEECH = {"reader": "synth", "data": {"vc_segments": 8}, "model": {"name": "dsae"}, "critic": {},
+          "train": {"epochs": 1}, "embed": {}, "evaluate": {}}  # fmt: skip
+
+# Of a data set of speech: (id, key in its block, bad value, where in the block, what the message must say)
+BAD_SPEECH = [
+    ("unknown-block", "trian", {}, "trian", "did you mean 'train'?"),
+    ("unknown-data", "data.hop_lenght", 80, "data.hop_lenght", "did you mean 'hop_length'?"),
+    ("unknown-synth", "data.synth.train_speaker", 3, "data.synth.train_speaker", "did you mean 'train_speakers'?"),
+    ("unknown-model", "model.hiden", 8, "model.hiden", "did you mean 'hidden'?"),
+    ("unknown-critic", "critic.scale", 1.0, "critic.scale", "did you mean 'scale_init'?"),
+    ("unknown-train", "train.epoch", 5, "train.epoch", "did you mean 'epochs'?"),
+    ("unknown-embed", "embed.voice", 5, "embed.voice", "did you mean 'voices'?"),
+    ("unknown-posthoc", "embed.posthoc.init", 5, "embed.posthoc.init", "did you mean 'inits'?"),
+    ("key-of-images", "embed.decodes", 5, "embed.decodes", "known here: eval_seed, posthoc, voices"),
+    ("evaluate-of-images", "evaluate.svm_gamma", "scale", "evaluate.svm_gamma", "known here: c, max_iter"),
+    ("unknown-far", "qqqq", 1, "qqqq", "known here: critic, data, embed, evaluate, model, reader, train"),
+    ("text-for-int", "train.epochs", "ten", "train.epochs", "valid integer"),
+    ("text-for-float", "train.lr", "2e-4", "train.lr", "0.001 or 1.0e-3: YAML reads 1e-3 as text"),
+    ("nan", "critic.scale_init", math.nan, "critic.scale_init", "finite"),
+    ("choice", "data.window", "hanning", "data.window", "'hann', 'sqrt_hann' or 'hamming'"),
+    ("floor-zero", "data.floor", 0.0, "data.floor", "greater than 0"),
+    ("odd-vc", "data.vc_segments", 7, "data.vc_segments", "multiple of 2"),
+    ("split-meaning", "data.splits", {"old": "tain"}, "data.splits.old", "'train', 'valid', 'test', 'core' or 'skip'"),
+    ("three-parts", "data.parts", ["a", "b", "c"], "data.parts", "2 items"),
+    ("many-voices", "embed.voices", 51, "embed.voices", "less than or equal to 50"),
+    ("list-for-block", "data", [1], "data", "'data' is [1]"),
+    ("null-for-block", "critic", None, "critic", "'critic' is None"),
+    ("model-of-images", "model.name", "pixelcnn_vae", "model.name", "'dsae'"),
+    ("model", "model.name", "dsea", "model.name", "'dsae'"),
+    ("reader", "reader", "timt", "reader", "did you mean 'timit'?"),
+    ("reader-far", "reader", "qqqq", "reader",
+     "known: digits, fashion-mnist, librispeech, manifest, mnist, synth, timit"),
+    ("reader-of-images", "reader", "digits", "data.vc_segments", "unknown key 'vc_segments'"),
+    ("reader-null", "reader", None, "reader", "'reader' is None"),
+]  # fmt: skip
+
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
 
 # (id, content of params.yaml, what the message must say)
@@ -139,6 +176,44 @@ def test_missing_key_is_named(key, tmp_path, capsys):
     text = yaml.safe_dump(tiny.drop(tiny.values(), key))
     name = key.rpartition(".")[2]
     refused(tiny.workspace(tmp_path, text), capsys, f"params.yaml:{key}", f"the key {name!r} is missing", "add it")
+
+
+def with_speech(name="voices"):
+    """The tiny study and a data set of speech with a configuration and a table."""
+    values = tiny.put(tiny.values(), f"datasets.{name}", copy.deepcopy(SPEECH))
+    values["configs"][f"{name}-vanilla"] = {"dataset": name, "objective": "vanilla", "gamma": 0.0}
+    return tiny.put(values, "tables.D1", {"title": "EER", "dataset": name, "layout": "eer"})
+
+
+@pytest.mark.parametrize("name", ["voices", "speech", "image", "data"])
+def test_a_data_set_of_speech_is_fine(name, tmp_path, capsys):
+    assert main(["-C", str(tiny.workspace(tmp_path, yaml.safe_dump(with_speech(name)))), "check"]) == 0
+    assert "4 configurations x 2 seeds = 8 runs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["voices", "speech", "image"])  # also where the name is a word of ours
+@pytest.mark.parametrize(("key", "value", "where", "says"), [c[1:] for c in BAD_SPEECH], ids=[c[0] for c in BAD_SPEECH])
+def test_bad_value_of_speech_is_named(name, key, value, where, says, tmp_path, capsys):
+    text = yaml.safe_dump(tiny.put(with_speech(name), f"datasets.{name}.{key}", value))
+    error = refused(tiny.workspace(tmp_path, text), capsys, f"params.yaml:datasets.{name}.{where}\n", says)
+    assert "datasets.digits" not in error
+
+
+@pytest.mark.parametrize("key", ["reader", "data", "model", "critic", "embed", "evaluate", "model.name",
+                                 "train.epochs"])  # fmt: skip
+def test_missing_key_of_speech_is_named(key, tmp_path, capsys):
+    text = yaml.safe_dump(tiny.drop(with_speech(), f"{S}.{key}"))
+    name = key.rpartition(".")[2]
+    refused(
+        tiny.workspace(tmp_path, text), capsys, f"params.yaml:{S}.{key}\n", f"the key {name!r} is missing", "add it"
+    )
+
+
+@pytest.mark.parametrize(("dataset", "place"), [(D, f"{D}.data.mcas_subsets"), (S, f"{S}.model.name")])
+def test_a_reader_and_a_model_of_two_kinds_are_refused(dataset, place, tmp_path, capsys):
+    values = tiny.put(with_speech(), f"{D}.reader", "timit") if dataset == D else with_speech()
+    values = tiny.put(values, f"{S}.model", {"name": "pixelcnn_vae"}) if dataset == S else values
+    refused(tiny.workspace(tmp_path, yaml.safe_dump(values)), capsys, f"params.yaml:{place}\n")
 
 
 @pytest.mark.parametrize(("content", "where", "says"), [c[1:] for c in BAD_FILES], ids=[c[0] for c in BAD_FILES])
@@ -220,10 +295,11 @@ VALUES = st.recursive(
 )
 
 
-@given(key=st.sampled_from([*tiny.leaves(tiny.values()), "datasets.digits", "configs", "new"]), value=VALUES)
-@settings(max_examples=200, deadline=None)
+@given(key=st.sampled_from([*tiny.leaves(with_speech()), D, S, f"{S}.data", f"{S}.data.synth", "configs", "new"]),
+       value=VALUES)  # fmt: skip
+@settings(max_examples=300, deadline=None)
 def test_no_value_gives_a_traceback(key, value):
-    values = tiny.put(tiny.values(), key, value)
+    values = tiny.put(with_speech(), key, value)
     error = tiny.mistake(lambda: check_study(parse_params(values), "params.yaml"))
     assert error is None or error.where.startswith("params.yaml")
 

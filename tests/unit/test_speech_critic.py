@@ -248,7 +248,9 @@ def test_each_step_moves_its_own_weights_only(objective, kind):
     assert moved(model, model_before) == set()
     assert all(parameter.grad is None for parameter in model.parameters())
     # A bias before batch normalisation has no effect, so its gradient is rounding.
-    assert {name for name, _ in critic.named_parameters()} - {"net.0.bias", "net.3.bias"} <= moved(critic, critic_before)
+    assert {name for name, _ in critic.named_parameters()} - {"net.0.bias", "net.3.bias"} <= moved(
+        critic, critic_before
+    )
 
     critic_adam.zero_grad()
     critic_before = snapshot(critic)

@@ -291,3 +291,19 @@ def test_a_classifier_that_did_not_converge_marks_its_cells_only():
     assert (
         "- VC-mCAS: logistic regression stopped at max_iter (seeds 1): T2[beta,0.4].vc_mcas, T2[beta,0.4].vc_mcas_max"
     ) in to_markdown(table("T2", cells))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "words"),
+    [
+        ({"speakers": 630, "core_speakers": 24}, None),
+        ({"speakers": 94, "core_speakers": 16}, "corpus INCOMPLETE: 94 of TIMIT's 630 speakers, 16 of 24 core test"),
+        ({"speakers": 16, "core_speakers": 0}, "so that all test speakers stand for them"),
+    ],
+)
+def test_a_part_of_timit_says_so_in_every_cell(corpus, words):
+    params, baselines = make_params(), make_baselines()
+    baselines["timit"].metrics["corpus"] = corpus
+    cells = build_cells(params, make_runs(params), baselines)
+    found = [any(words in note for note in cell.deviations) if words else cell.deviations == () for cell in cells]
+    assert all(told for told, cell in zip(found, cells, strict=True) if cell.aggregate != "quoted")

@@ -1,4 +1,4 @@
-"""The three workspaces, the paper's grid, and what a key that is left out means."""
+"""The four workspaces, the paper's grid, and what a key that is left out means."""
 
 import copy
 import json
@@ -19,21 +19,50 @@ from cmivae.study.runs import expand
 ROOT = tiny.REPOSITORY / "params.yaml"
 VALUES = yaml.safe_load(ROOT.read_text())
 GAMMAS = {"mnist": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7],
-          "fashion-mnist": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}  # fmt: skip
+          "fashion-mnist": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+          "timit": [0.4, 0.8, 0.9, 0.99, 0.999, 0.9999]}  # fmt: skip
+IMAGES, SPEECH = ("beta", "cmi", "mi"), ("beta", "cmi")  # the paper trains no MI-VAE on speech
+OBJECTIVES = {"mnist": IMAGES, "fashion-mnist": IMAGES, "timit": SPEECH}
+SHOWN = {  # by the paper's own tables: data set, columns, and which gammas; None is all
+    "T1": ("timit", "eer", "table1", (0.0, 0.4, 0.8, 0.9, 0.99)),
+    "T2": ("timit", "conversion", "table2", (0.4, 0.8, 0.9, 0.99, 0.999, 0.9999)),
+    "T3": ("timit", "elbo", "table3", None),
+    "T4": ("mnist", "image", "table4", None),
+    "T5": ("fashion-mnist", "image", "table5", None),
+}
 
 
 def test_root_is_the_paper():
     params = load_params(ROOT)
     grid = {(c.dataset, c.objective, c.gamma) for c in params.configs.values()}
-    wanted = {(name, objective, g) for name in GAMMAS for g in GAMMAS[name] for objective in ("beta", "cmi", "mi")}
+    wanted = {(name, objective, g) for name in GAMMAS for g in GAMMAS[name] for objective in OBJECTIVES[name]}
     assert grid == wanted | {(name, "vanilla", 0.0) for name in GAMMAS}
-    assert len(params.configs) == 50
-    assert len(expand(params)) == 150
+    assert len(params.configs) == 63
+    assert len(expand(params)) == 189
     assert params.label == "paper"
     assert params.seeds == (0, 1, 2)
-    assert {name: block.train.epochs for name, block in params.datasets.items()} == dict.fromkeys(GAMMAS, PAPER_EPOCHS)
-    assert {table.paper for table in params.tables.values()} == {"table4", "table5"}
-    assert {figure.metric for figure in params.figures.values()} == {"aolr", "mcas", None}
+    epochs = {name: block.train.epochs for name, block in params.datasets.items()}
+    assert epochs == {"mnist": 300, "fashion-mnist": 300, "timit": 6000}
+    assert all(block.train.epochs == PAPER_EPOCHS[block.kind] for block in params.datasets.values())
+    assert {name: block.kind for name, block in params.datasets.items()} == {
+        "mnist": "image", "fashion-mnist": "image", "timit": "speech"
+    }  # fmt: skip
+
+
+def test_root_shows_the_papers_tables_and_figures():
+    params = load_params(ROOT)
+    assert {n: (t.dataset, t.layout, t.paper, t.gammas) for n, t in params.tables.items()} == SHOWN
+    assert {figure.metric for figure in params.figures.values()} == {"aolr", "mcas", "i_zs", None}
+    assert params.figures.keys() == {"F3a", "F3b", "F3c", "F3d", "F4", "F5", "F6"}
+    assert (params.figures["F4"].table, params.figures["F4"].x) == ("T3", "beta")
+    assert {name: figure.kind for name, figure in params.figures.items() if figure.kind != "curve"} == {
+        "F5": "samples", "F6": "voices"
+    }  # fmt: skip
+
+
+def test_every_speech_run_of_the_root_is_for_table_1_or_2():
+    there = {config.gamma for config in load_params(ROOT).configs.values() if config.dataset == "timit"}
+    assert there == {*SHOWN["T1"][3], *SHOWN["T2"][3]}
 
 
 @pytest.mark.parametrize("dataset", list(GAMMAS))
@@ -41,7 +70,9 @@ def test_root_deviates_in_nothing(dataset):
     assert deviations(load_params(ROOT), dataset) == ()
 
 
-@pytest.mark.parametrize(("name", "label", "runs"), [("demo", "demo", 10), ("reduced", "reduced", 3)])
+@pytest.mark.parametrize(
+    ("name", "label", "runs"), [("demo", "demo", 16), ("reduced", "reduced", 3), ("reduced-speech", "reduced", 10)]
+)
 def test_smaller_workspaces_load_and_say_so(name, label, runs):
     params = load_params(tiny.REPOSITORY / name / "params.yaml")
     assert params.label == label
@@ -53,7 +84,8 @@ def test_smaller_workspaces_load_and_say_so(name, label, runs):
 @pytest.mark.parametrize(
     ("objective", "gamma", "key"),
     [("vanilla", 0.0, "mnist-vanilla"), ("cmi", 0.3, "mnist-cmi-g030"), ("cmi", 0.05, "mnist-cmi-g005"),
-     ("mi", 0.125, "mnist-mi-g0125"), ("beta", 0.1 + 0.2, "mnist-beta-g030"), ("beta", 0.999, "mnist-beta-g0999")],
+     ("mi", 0.125, "mnist-mi-g0125"), ("beta", 0.1 + 0.2, "mnist-beta-g030"), ("beta", 0.999, "mnist-beta-g0999"),
+     ("beta", 0.9999, "mnist-beta-g09999")],
 )  # fmt: skip
 def test_config_key(objective, gamma, key):
     assert config_key(Config(dataset="mnist", objective=objective, gamma=gamma)) == key
@@ -91,7 +123,11 @@ def test_a_key_left_out_is_named_or_its_default(key):
         assert error.where.startswith("params.yaml:")
         return
     params = parse_params(values)
-    if path in ("configs", "figures"):  # an entry, not a setting: the study is smaller by it and else the same
+    if path in (
+        "configs",
+        "figures",
+        "tables",
+    ):  # an entry, not a setting: the study is smaller by it and else the same
         assert last not in getattr(params, path)
         assert params == parse_params(tiny.drop(load_params(ROOT).model_dump(mode="json"), key))
     else:

@@ -27,14 +27,14 @@ class Features:
     def __init__(self, data: SpeechData):
         self.data, self.window = data, window_of(data)
         self.piece = data.segment * data.hop_length  # samples of a segment cut from the waveform: 3,200, 200 ms
-        self.padded = (data.segment - 1) * data.hop_length + data.win_length  # 3,440
+        self.padded = (data.segment - 1) * data.hop_length + data.n_fft  # 3,440
         self.bins = data.n_fft // 2 + 1
 
     def frames(self, samples: int) -> int:
         """How many frames a waveform of ``samples`` gives; none where it is too short."""
         if self.data.framing != "utterance":
             return samples // self.piece * self.data.segment
-        return max(1 + (samples - self._reach()) // self.data.hop_length, 0)
+        return max(1 + (samples - self.data.n_fft) // self.data.hop_length, 0)
 
     @torch.no_grad()
     def __call__(self, wave: NDArray[np.float32]) -> Tensor:
@@ -42,7 +42,7 @@ class Features:
         sound = torch.from_numpy(wave)
         if self.data.pre_emphasis:
             sound = preemphasis(sound, self.data.pre_emphasis)
-        if self.data.framing == "utterance":
+        if self.data.framing == "utterance":  # noqa: SIM108 (one line of it is too long to read)
             magnitude = self._stft(sound).T  # (L, F)
         else:
             magnitude = self._pieces(sound)
@@ -65,10 +65,6 @@ class Features:
             sound, 0, self.window, data.n_fft, data.hop_length, data.win_length,
             power=1.0, normalized=False, center=center, pad_mode="reflect", onesided=True,
         )  # (..., F, L)  # fmt: skip
-
-    def _reach(self) -> int:
-        """Samples under the first frame."""
-        return max(self.data.n_fft, self.data.win_length)
 
 
 class Scale:
@@ -96,7 +92,8 @@ class Scale:
         variance = (self.squares / self.count - mean.square()).clamp_min(BIN_FLOOR)  # (F,)
         offset, divisor = torch.zeros(1).double(), torch.ones(1).double()
         if self.kind == "minmax":
-            offset, divisor = torch.tensor([self.low]).double(), torch.tensor([self.high - self.low]).double()
+            offset = torch.tensor([self.low], dtype=torch.double)
+            divisor = torch.tensor([self.high - self.low], dtype=torch.double)
         elif self.kind == "mvn":
             offset, divisor = mean, variance.sqrt()
         after = (variance / divisor.square()).tolist()

@@ -1,6 +1,6 @@
 """Lists that all runs of a corpus share: verification trials, segments for VC-mCAS, voices to listen to.
 
-All are lists of indices, drawn once by a seed (paper section 5.2; docs/protocol.md).
+All are lists of indices, drawn once by a seed (paper section 5.2; docs/protocol-speech.md).
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ CHUNK = 512  # segments a forward in eval mode
 
 @torch.no_grad()
 def embed_test(model: nn.Module, items: Items, drawn: torch.Generator) -> dict[str, Tensor]:
-    """Posterior means and terms with one latent sample (docs/protocol.md).
+    """Posterior means and terms with one latent sample (docs/protocol-speech.md).
 
     Returns:
         z_mean, z_logvar, z (N, Z); s_mean (N, S), the mean over time of posterior means at the mean of z; recon, kl_z,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cmivae.errors import UserError
 from cmivae.results.columns import LAYOUTS, Column
-from cmivae.results.deviations import deviations
+from cmivae.results.deviations import deviations, incomplete
 from cmivae.results.printed import paper_se, paper_value
 from cmivae.results.record import Cell, CellRun, from_jsonl, gamma_text, to_jsonl
 from cmivae.results.stats import AGGREGATES
@@ -58,9 +58,12 @@ def build_cells(
     """
     cells = []
     for name, table in params.tables.items():
+        baseline = baselines.get(table.dataset)
+        notes = incomplete(params, table.dataset, baseline.metrics if baseline else {})
+        notes += deviations(params, table.dataset)
         cells += _quoted_cells(params, name, table)
-        cells += _model_cells(params, name, table, runs)
-        cells += _baseline_cells(params, name, table, baselines.get(table.dataset))
+        cells += _model_cells(params, name, table, runs, notes)
+        cells += _baseline_cells(params, name, table, baseline, notes)
     return cells
 
 
@@ -80,9 +83,10 @@ def _quoted_cells(params: Params, name: str, table: Table) -> list[Cell]:
     return cells
 
 
-def _model_cells(params: Params, name: str, table: Table, runs: Mapping[tuple[str, int], RunResult]) -> list[Cell]:
+def _model_cells(
+    params: Params, name: str, table: Table, runs: Mapping[tuple[str, int], RunResult], notes: tuple[str, ...]
+) -> list[Cell]:
     cells, seen = [], {}
-    notes = deviations(params, table.dataset)
     for key, config in _rows(params, table):
         address = f"{name}[{config.objective},{gamma_text(config.gamma)}]"
         if address in seen:
@@ -102,8 +106,9 @@ def _model_cells(params: Params, name: str, table: Table, runs: Mapping[tuple[st
     return cells
 
 
-def _baseline_cells(params: Params, name: str, table: Table, result: RunResult | None) -> list[Cell]:
-    notes = deviations(params, table.dataset)
+def _baseline_cells(
+    params: Params, name: str, table: Table, result: RunResult | None, notes: tuple[str, ...]
+) -> list[Cell]:
     cells = []
     for row in LAYOUTS[table.layout].baselines(params.datasets[table.dataset].data):
         base = _base(params, name, table, row.name, None)

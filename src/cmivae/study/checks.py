@@ -30,6 +30,12 @@ def check_study(params: Params, where: str) -> None:
         raise UserError("a seed is given twice", where=f"{where}:seeds", fix="each run of the study must be its own")
     for name, dataset in params.datasets.items():
         _known(dataset.reader, (*READERS, *CORPORA), f"{where}:datasets.{name}.reader", "reader")
+        if dataset.kind == "speech" and dataset.data.win_length > dataset.data.n_fft:
+            raise UserError(
+                f"a window of {dataset.data.win_length} samples does not fit into a transform of {dataset.data.n_fft}",
+                where=f"{where}:datasets.{name}.data.win_length",
+                fix="choose n_fft at least as long as win_length",
+            )
     for key, config in params.configs.items():
         _check_config(key, config, params, where)
     _check_results(params, where)

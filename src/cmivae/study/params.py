@@ -61,7 +61,7 @@ class Synth(Strict):
 
 
 class SpeechData(Strict):
-    """A corpus to log-magnitude frames, segments and lists for the metrics (paper section 5.2; docs/protocol.md)."""
+    """A corpus to log-magnitude frames, segments and lists of the metrics (section 5.2; docs/protocol-speech.md)."""
 
     source: str | None = None  # timit, librispeech: the corpus's folder; manifest: its CSV file
     splits: dict[str, Literal["train", "valid", "test", "core", "skip"]] = {}  # manifest: what its split names mean
@@ -77,7 +77,7 @@ class SpeechData(Strict):
     floor: Annotated[float, Field(gt=0, lt=1)] = 1.0e-5  # of the magnitude; the waveform is in [-1, 1]
     norm: Literal["minmax", "mvn", "none"] = "minmax"  # global [0, 1]; mean and variance a bin; as it is
     framing: Literal["utterance", "wave_padend", "center_drop"] = "utterance"  # how 200 ms give 20 frames
-    segment: Annotated[int, Field(ge=2)] = 20  # frames
+    segment: Annotated[int, Field(ge=8)] = 20  # frames; the critic halves them three times
     segments: Literal["fixed", "random"] = "fixed"  # of training: one after the other, or redrawn each epoch
     val: Literal["speaker", "utterance", "kaldi_dev"] = "speaker"  # what the validation part is drawn by
     valid_fraction: Fraction = 0.1  # of the training part
@@ -109,7 +109,7 @@ class PixelCnnVae(Strict):
 
 
 class Dsae(Strict):
-    """DSAE, "full q" (paper sections 3.1 and 5.2; docs/protocol.md)."""
+    """DSAE, "full q" (paper sections 3.1 and 5.2; docs/protocol-speech.md)."""
 
     name: Literal["dsae"]
     z_dim: Count = 64
@@ -156,7 +156,7 @@ class Train(Strict):
 
 
 class SpeechTrain(Train):
-    """Optimisation of DSAE (section 5.2; docs/protocol.md)."""
+    """Optimisation of DSAE (section 5.2; docs/protocol-speech.md)."""
 
     batch_size: Annotated[int, Field(ge=2)] = 256
     lr: Rate = 2e-4
@@ -201,7 +201,7 @@ class Evaluate(Strict):
 
 
 class SpeechEvaluate(Strict):
-    """Classifier of VC-mCAS (docs/protocol.md)."""
+    """Classifier of VC-mCAS (docs/protocol-speech.md)."""
 
     c: Annotated[float, Field(gt=0)] = 1.0
     max_iter: Count = 1000

@@ -41,7 +41,7 @@ class Means:
 
 
 class Curve:
-    """``curve.jsonl``: a line for each tenth of an epoch and one for each validation."""
+    """``curve.jsonl``: one to ten lines an epoch, and one for each validation."""
 
     def __init__(self, path: Path):
         self.path = path

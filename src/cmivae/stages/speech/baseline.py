@@ -24,8 +24,15 @@ def make(context: Context) -> None:
         learnt = real_averages(speech, "train", index), sexes(speech, "train", index)
         tested = real_averages(speech, "test", speech.lists["vc_test"]), sexes(speech, "test", speech.lists["vc_test"])
         real = vc_mcas(*learnt, *tested, c=params.c, max_iter=params.max_iter)
+    found["corpus"] = _corpus(speech)
     found["vc"] = {"percent": real.percent, "converged": real.converged, "iterations": real.iterations}
     write_json(context.folder / "metrics.json", found)
+
+
+def _corpus(speech: Speech) -> dict[str, int]:
+    """How many speakers there are in all, and on the core list: a table on part of TIMIT has to say so."""
+    core = {span.speaker for span in speech.of("test") if span.core}
+    return {"speakers": len({span.speaker for span in speech.spans}), "core_speakers": len(core)}
 
 
 def _mean_spectra(speech: Speech) -> NDArray[np.float64]:

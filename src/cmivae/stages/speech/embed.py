@@ -21,7 +21,7 @@ NOISE, VOICES = 30, 35  # streams of random numbers
 
 
 def make(context: Context) -> None:
-    """Write ``latents.safetensors`` (test latents, terms, critic logits, VC-mCAS averages) and ``voices.safetensors``."""
+    """Write ``latents.safetensors`` (test latents, terms, logits, VC-mCAS averages) and ``voices.safetensors``."""
     device, speech = device_of(context), load(context.prepared)
     model = build_model(context.dataset, context.run.seed, device)
     load_weights(context.workspace / "runs/train" / context.run.name / "model.safetensors", model)

@@ -1,4 +1,4 @@
-"""Stage evaluate for speech: the metrics of a run, from its embeddings and the lists alone (docs/protocol.md)."""
+"""Stage evaluate for speech: metrics of a run, from its embeddings and lists alone (docs/protocol-speech.md)."""
 
 import numpy as np
 from safetensors.numpy import load_file

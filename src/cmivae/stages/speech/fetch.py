@@ -1,4 +1,4 @@
-"""Stage fetch for speech: an index of the user's corpus, each file by hash; audio is made or downloaded only if asked."""
+"""Stage fetch for speech: an index of the user's corpus, each file by hash; audio is brought only if asked."""
 
 from pathlib import Path
 

@@ -12,6 +12,7 @@ from cmivae.evaluation.vocoder import Stft, check_sound, level, to_wav, to_wave
 from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import write_bytes, write_text
+from cmivae.provenance.ledger import Record
 from cmivae.results.canvas import save
 from cmivae.results.cells import Cell
 from cmivae.results.render import objective_name
@@ -40,6 +41,19 @@ def _run(context: Context, run: Run, folder: Path, speech: Speech, data: SpeechD
     if record.status == "failed":
         log.error("voices: %s failed and has no voice", run.name)
         return RunView(name, title, params.label, params.note, problem="The training of this run failed.")
+    try:
+        pairs = _pairs(record, folder / name, speech, data)
+    except ValueError as error:  # silent, or not finite: heard of in words
+        log.error("voices: %s has no sound: %s", run.name, error)
+        return RunView(name, title, params.label, params.note, problem=f"No sound can be made of this run: {error}.")
+    view = RunView(name, title, params.label, params.note, pairs, _facts(run, cells), hop_length=data.hop_length)
+    if pairs:
+        save(sheet(view, params.style), sheet_records(view), folder / name / SHEET)
+    write_text(folder / name / "index.html", page(view))
+    return view
+
+
+def _pairs(record: Record, folder: Path, speech: Speech, data: SpeechData) -> tuple[PairView, ...]:
     stored = load_file(record.path.parent / "voices.safetensors")
     pairs, frames = [], speech.frames("test")
     for number, pair in enumerate(stored["pairs"].tolist()):
@@ -51,14 +65,9 @@ def _run(context: Context, run: Run, folder: Path, speech: Speech, data: SpeechD
             "converted": stored[f"converted{number}"],
             "reconstruction": stored[f"copied{number}"],
         }
-        voices = tuple(_voice(kind, number + 1, each, folder / name, speech, data) for kind, each in sounds.items())
+        voices = tuple(_voice(kind, number + 1, each, folder, speech, data) for kind, each in sounds.items())
         pairs.append(PairView(_speaker(source), _speaker(target), voices))
-    facts = _facts(run, cells)
-    view = RunView(name, title, params.label, params.note, tuple(pairs), facts, hop_length=data.hop_length)
-    if pairs:
-        save(sheet(view, params.style), sheet_records(view), folder / name / SHEET)
-    write_text(folder / name / "index.html", page(view))
-    return view
+    return tuple(pairs)
 
 
 def _voice(kind: str, number: int, frames: Tensor, folder: Path, speech: Speech, data: SpeechData) -> Voice:
