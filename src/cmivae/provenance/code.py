@@ -13,7 +13,18 @@ from pathlib import Path
 
 PACKAGE = "cmivae"
 SOURCE = Path(__file__).resolve().parents[1]
-FRAME = ("errors", "cli", "registry", "study", "provenance", "progress", "workflow", "stages.runner", "stages.overview")
+FRAME = (
+    "errors",
+    "cli",
+    "registry",
+    "study",
+    "provenance",
+    "progress",
+    "workflow",
+    "stages.runner",
+    "stages.overview",
+    "audit",
+)
 
 
 def code_digests(*targets: str) -> dict[str, str]:

@@ -44,7 +44,7 @@ def torch_environment() -> dict[str, Any] | None:
         "flags": {
             "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "tf32": torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32,
+            "tf32": torch.cuda.is_initialized() and torch.backends.cuda.matmul.allow_tf32,
         },
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
     }
