@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from cmivae.audit.book import Book
 from cmivae.errors import UserError
 
 COMMANDS = ("audit", "verify", "why", "diff", "plan", "status", "doctor", "export")
@@ -14,14 +13,10 @@ LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
 
 def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add all commands of the audit; ``add`` takes name, function, help and an example."""
-    command = add(
-        "audit", _audit, "say what made a number, a row or a point of a figure", "cmivae audit t4.cmi.g0.3.aolr"
-    )
+    command = add("audit", _audit, "say what made a number, a row or a point", "cmivae audit t4.cmi.g0.3.aolr")
     command.add_argument("address", help="'T4[cmi,0.3].aolr' or t4.cmi.g0.3.aolr, 'T4[cmi,0.3]', 'F3a[cmi,0.3]'")
     _json(command)
-    command = add(
-        "verify", _verify, "prove numbers, from links (L0) to training again (L5)", "cmivae verify --level L2"
-    )
+    command = add("verify", _verify, "prove numbers, from links to training again", "cmivae verify --level L2")
     command.add_argument("address", nargs="?", help="a cell, row or point; left out: everything")
     command.add_argument("--all", action="store_true", help="everything (the default without an address)")
     command.add_argument("--level", type=_level, default="L2", help="L0 links, L1 hashes, L2 digits from metrics, "
@@ -57,13 +52,19 @@ def _print(value: Any, text: Callable[[Any], str], as_json: bool) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text(value))
 
 
+def _book(options: argparse.Namespace):
+    from cmivae.audit.book import Book
+
+    return Book(options.workspace)
+
+
 def _audit(options: argparse.Namespace) -> None:
     from cmivae.audit.address import parse
     from cmivae.audit.facts import cell_facts, row_facts
     from cmivae.audit.points import point_facts
     from cmivae.audit.render import audit_text
 
-    book = Book(options.workspace)
+    book = _book(options)
     address = parse(options.address, book.names)
     if address.name in book.study.params.figures:
         facts = point_facts(book, address)
@@ -80,7 +81,7 @@ def _verify(options: argparse.Namespace) -> None:
 
     if options.all and options.address:
         raise UserError("an address and --all exclude each other", where=options.address, fix="give one of them")
-    report = verify(Book(options.workspace), options.address, options.level)
+    report = verify(_book(options), options.address, options.level)
     _print(report.to_json(), lambda _: verify_text(report), options.json)
     if report.findings:
         raise UserError(
@@ -94,25 +95,25 @@ def _verify(options: argparse.Namespace) -> None:
 def _why(options: argparse.Namespace) -> None:
     from cmivae.audit.why import why_text
 
-    print(why_text(Book(options.workspace), options.run))
+    print(why_text(_book(options), options.run))
 
 
 def _diff(options: argparse.Namespace) -> None:
     from cmivae.audit.compare import compare, compare_text
 
-    _print(compare(Book(options.workspace), options.a, options.b), compare_text, options.json)
+    _print(compare(_book(options), options.a, options.b), compare_text, options.json)
 
 
 def _plan(options: argparse.Namespace) -> None:
     from cmivae.audit.plan import plan, plan_text
 
-    _print(plan(Book(options.workspace)), plan_text, options.json)
+    _print(plan(_book(options)), plan_text, options.json)
 
 
 def _status(options: argparse.Namespace) -> None:
     from cmivae.audit.live import live, live_text
 
-    _print(live(Book(options.workspace)), live_text, options.json)
+    _print(live(_book(options)), live_text, options.json)
 
 
 def _doctor(options: argparse.Namespace) -> None:
@@ -127,4 +128,4 @@ def _doctor(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from cmivae.audit.export import export
 
-    print(export(Book(options.workspace), options.target, options.with_embeddings, options.ro_crate))
+    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate))
