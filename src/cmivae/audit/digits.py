@@ -5,7 +5,7 @@ import csv
 from cmivae.audit.book import CELLS, FIGURES, TABLES, Book
 from cmivae.audit.findings import Done
 from cmivae.audit.hashes import Checker
-from cmivae.audit.points import drawn_numbers, read_points, row_name
+from cmivae.audit.points import cells_of, drawn_numbers, read_points, row_name
 from cmivae.audit.replay import replayed
 from cmivae.errors import UserError
 from cmivae.provenance.io import read_json
@@ -107,13 +107,8 @@ def _figure(checker: Checker, name: str) -> int:
     except UserError as error:
         checker.add("L2", f"{FIGURES}/{name}.csv", error.what)
         return 0
-    dataset = book.study.params.figures[name].dataset
-    table = next((key for key, table in book.study.params.tables.items() if table.dataset == dataset), None)
-    by_row: dict[str, list[Cell]] = {}
-    for cell in book.cells(f"{table}[") if table and rows else []:
-        by_row.setdefault(cell.address.removesuffix(f".{cell.column}"), []).append(cell)
     for row in rows:
-        for drawn in drawn_numbers(row, by_row.get(f"{table}[{row_name(row)}]", [])):
+        for drawn in drawn_numbers(row, cells_of(book, name, row_name(row))):
             count += 1
             if not drawn["agrees"]:
                 checker.add("L2", f"{FIGURES}/{name}.csv", f"a drawn point is not {drawn['cell']}", drawn["cell"],

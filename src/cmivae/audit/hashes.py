@@ -51,8 +51,8 @@ class Checker:
             self._as_params_say(folder, record)
         for cell in cells:
             for run in cell.runs:
-                if self.book.record(run.run) is None:
-                    self.add("L0", f"{run.run}/{RECORD}", "a number names a run that has no record")
+                if self.book.record(run.run) is None and run.run not in self.book.study.artefacts:
+                    self.add("L0", CELLS, f"{cell.address} names {run.run}, which is no run of the study")
         done = Done("L0", "records, files and inputs that are named are there", "none may miss", count)
         if stale_code:
             done.notes.append(f"code has changed since in {len(stale_code)} modules: {', '.join(sorted(stale_code))}")

@@ -34,25 +34,25 @@ def point_facts(book: Book, address: Address) -> dict[str, Any]:
 
 
 def _panel(book: Book, address: Address) -> dict[str, Any]:
-    folder = figure_run(book, address)
     about = {"point": str(address), "address": str(address), "shell_safe": shell_safe(str(address)), "columns": []}
     about |= {"dataset": book.study.params.figures[address.name].dataset, "deviations": []}
-    return about | made_by(book, [folder], [])
+    return about | made_by(book, figure_runs(book, address), [])
 
 
-def figure_run(book: Book, address: Address) -> str:
-    """The embedded run whose samples a figure shows.
+def figure_runs(book: Book, address: Address) -> list[str]:
+    """The embedded runs that a figure shows of a configuration: images of the first seed, voices of all.
 
     Raises:
         UserError: the figure shows no such configuration.
     """
     params = book.study.params
-    keys = params.figures[address.name].configs
-    for key in keys:
+    figure = params.figures[address.name]
+    seeds = params.seeds[:1] if figure.kind == "samples" else params.seeds
+    for key in figure.configs:
         config = params.configs[key]
         if address.row == f"{config.objective},{gamma_text(config.gamma)}":
-            return f"runs/embed/{key}/s{params.seeds[0]}"
-    fix = f"it shows: {', '.join(keys)}"
+            return [f"runs/embed/{key}/s{seed}" for seed in seeds]
+    fix = f"it shows: {', '.join(figure.configs)}"
     raise UserError(f"figure {address.name} does not show {address.row}", where=str(address), fix=fix)
 
 
@@ -77,11 +77,14 @@ def row_name(row: dict[str, str]) -> str:
 
 
 def cells_of(book: Book, figure: str, row: str) -> list[Cell]:
-    """The cells of the table that a figure is drawn from, of one row."""
+    """The cells that a figure draws of one row: of the first table of its data set that has its metric."""
     params = book.study.params
-    dataset = params.figures[figure].dataset
-    tables = [name for name, table in params.tables.items() if table.dataset == dataset]
-    return [cell for name in tables[:1] for cell in book.cells(f"{name}[{row}].")]
+    dataset, metric = params.figures[figure].dataset, params.figures[figure].metric
+    for name, table in params.tables.items():
+        cells = book.cells(f"{name}[{row}].") if table.dataset == dataset else []
+        if any(cell.column == metric for cell in cells):
+            return cells
+    return []
 
 
 def drawn_numbers(row: dict[str, str], cells: list[Cell]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from cmivae.stages.runner import ON_GPU
 
 def stage_module(artefact: Artefact) -> ModuleType:
     """The code of an artefact's stage: the one place that knows where it is."""
-    return import_module(f"cmivae.stages.{artefact.stage}")
+    return import_module(getattr(artefact, "maker", f"cmivae.stages.{artefact.stage}"))
 
 
 @dataclass

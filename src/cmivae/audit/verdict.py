@@ -1,5 +1,6 @@
 """How our number stands to the paper's: consistent, different, or not to be compared. Student's t over seeds."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,11 @@ LEVEL = 0.95
 def against_paper(cell: Cell) -> dict[str, Any]:
     """The paper's value, the difference, its confidence interval over our seeds, and a verdict in words.
 
-    The paper prints no error for most numbers, so its own spread is not in the interval.
+    Where the paper prints a standard error too, both are in the interval; our seeds alone give the degrees of freedom.
     """
+    if cell.aggregate == "quoted":
+        found = {"value": cell.paper, "difference": None, "interval": None}
+        return found | {"verdict": "quoted by the paper from others: nothing of ours stands behind it"}
     found: dict[str, Any] = {"value": cell.paper, "difference": None, "interval": None, "verdict": ""}
     if cell.paper is None:
         return found | {"verdict": "the paper prints no such number"}
@@ -21,7 +25,7 @@ def against_paper(cell: Cell) -> dict[str, Any]:
         return found | {"verdict": f"no value of ours: {cell.problem}"}
     found["difference"] = cell.value - cell.paper
     if cell.se is not None and cell.n > 1:
-        half = quantile(cell.n - 1) * cell.se
+        half = quantile(cell.n - 1) * math.hypot(cell.se, getattr(cell, "paper_se", None) or 0.0)
         found["interval"] = [found["difference"] - half, found["difference"] + half]
     if cell.label != "paper":
         return found | {"verdict": f"not comparable: this is the {cell.label} workspace, not the paper's scale"}

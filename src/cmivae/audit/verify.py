@@ -5,7 +5,7 @@ from cmivae.audit.book import FIGURES, TABLES, Book
 from cmivae.audit.digits import check_digits
 from cmivae.audit.findings import Lineage, Report
 from cmivae.audit.hashes import Checker
-from cmivae.audit.points import cells_of, figure_run
+from cmivae.audit.points import cells_of, figure_runs
 from cmivae.audit.remake import STAGES, check_stage
 from cmivae.errors import UserError
 from cmivae.results.record import Cell
@@ -44,7 +44,7 @@ def _scope(book: Book, address: str | None) -> tuple[list[Cell], list[str], list
         figures = [wanted.name]
         is_panel = bool(params.figures[wanted.name].configs)
         cells = [] if is_panel else cells_of(book, wanted.name, wanted.row)
-        runs = [figure_run(book, wanted)] if is_panel else []
+        runs = figure_runs(book, wanted) if is_panel else []
         if not (cells or runs):
             raise UserError(f"figure {wanted.name} draws no {wanted.row}", where=address)
     elif wanted.rest:
