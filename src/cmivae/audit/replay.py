@@ -44,6 +44,14 @@ def replayed(book: Book, artefact: Artefact) -> Iterator[tuple[Path, str]]:
     Raises:
         UserError: what it is made from is missing, or the GPU that it needs.
     """
+    lost = [path for path in book.left_out if _needs(artefact, path) and not (book.workspace / path).is_file()]
+    if lost:
+        raise UserError(
+            f"{artefact.name} cannot be made again from this archive",
+            where=lost[0],
+            why="the archive leaves it out on purpose; its SHA-256 is recorded",
+            fix="--level L2, or an archive made with --with-embeddings for L3, or the workspace itself",
+        )
     compute = book.study.params.compute
     wants_gpu = artefact.stage in ON_GPU and compute.device in ("auto", "cuda")
     with tempfile.TemporaryDirectory(prefix="cmivae-verify-") as name:
@@ -62,3 +70,7 @@ def replayed(book: Book, artefact: Artefact) -> Iterator[tuple[Path, str]]:
                 fix="dvc pull, or in a release archive: one made with --with-embeddings, and a level up to L3",
             ) from None
         yield folder, status
+
+
+def _needs(artefact: Artefact, path: str) -> bool:
+    return any(path.startswith(f"{name}/") and not path.endswith(".jsonl") for name in artefact.inputs)
