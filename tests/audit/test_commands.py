@@ -10,7 +10,7 @@ import time
 import pytest
 import tiny
 import yaml
-from built import CELL, TEXT, build_all, copy
+from built import CELL, TEXT, copy
 
 from cmivae.audit import live
 from cmivae.audit.address import parse, shell_safe
@@ -25,11 +25,6 @@ from cmivae.study.params import Config
 from cmivae.training.checkpoint import Checkpoints
 
 RUN = "digits-cmi-g030/s0"
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory):
-    return build_all(tmp_path_factory.mktemp("commands") / "space")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import random
 import shutil
 
 import pytest
-from built import CELL, artefact_files, build_all, copy, overwrite, verified
+from built import CELL, artefact_files, copy, overwrite, verified
 
 from cmivae.audit.book import Book
 from cmivae.provenance.io import digest, sha256_file, write_json
@@ -17,8 +17,9 @@ EMBEDDED, METRICS = "runs/embed/digits-cmi-g030/s0", "runs/evaluate/digits-cmi-g
 
 
 @pytest.fixture(scope="module")
-def space(tmp_path_factory):
-    return build_all(tmp_path_factory.mktemp("audit") / "space")
+def victim(space, tmp_path_factory):
+    """A copy to be damaged and mended again."""
+    return copy(space, tmp_path_factory.mktemp("victim") / "space")
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +79,14 @@ def tamper(path, rng) -> str:
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.slow)])
-def test_every_random_tampering_is_found_and_the_file_is_named(count, space, study):
-    files, rng, hit, missed = artefact_files(space), random.Random(count), {}, []
+def test_every_random_tampering_is_found_and_the_file_is_named(count, victim, study):
+    files, rng, hit, missed = artefact_files(victim), random.Random(count), {}, []
     for number in range(count):
         path = rng.choice(files)
         before, times = path.read_bytes(), path.stat()
         act = tamper(path, rng)
-        report = verified(space, "L2", study=study)
-        name = str(path.relative_to(space))
+        report = verified(victim, "L2", study=study)
+        name = str(path.relative_to(victim))
         hit.setdefault((name.split("/")[1], path.name), set()).add(act)
         if not report.findings or report.bad != {name}:
             missed.append((number, act, name, sorted(report.bad)))
@@ -94,7 +95,7 @@ def test_every_random_tampering_is_found_and_the_file_is_named(count, space, stu
         path.chmod(times.st_mode)
     assert missed == []
     assert len(hit) > 15  # of every stage and kind of file
-    assert verified(space, "L2").findings == []
+    assert verified(victim, "L2").findings == []
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])

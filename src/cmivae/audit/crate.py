@@ -33,7 +33,7 @@ def describe(book: Book, root: Path) -> None:
         raise UserError("ro-crate-py is not installed", why="only the RO-Crate needs it", fix=fix) from None
     if not (root / "Snakefile").is_file():
         raise UserError("there is no Snakefile to describe", where=str(book.workspace), fix="link the repository's")
-    crate = ROCrate()
+    crate = ROCrate(version="1.1")  # the version that the profiles build on
     records = [record for folder in book.study.artefacts if (record := book.record(folder)) is not None]
     _root(crate, book, records)
     workflow = _workflow(crate, root)
@@ -68,6 +68,7 @@ def _workflow(crate: Any, root: Path) -> Any:
     workflow["name"] = "cmivae: raw data to tables and figures"
     workflow["version"] = __version__
     workflow["license"] = {"@id": LICENSE}
+    workflow["conformsTo"] = {"@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"}
     return workflow
 
 
@@ -79,6 +80,7 @@ def _files(crate: Any, root: Path) -> dict[str, Any]:
         if path.is_file() and name != "Snakefile":
             about = {"name": name, "contentSize": str(path.stat().st_size), "encodingFormat": _format(path)}
             found[name] = crate.add_file(path, name, properties=about)
+    found["README.md"]["about"] = crate.root_dataset
     return found
 
 
@@ -107,13 +109,17 @@ def _action(crate: Any, record: Record, files: dict[str, Any], tools: dict[str, 
         "name": f"{stage} {folder}",
         "description": f"run {record.run_id}, spec {record.spec[:16]}, on {record.values['environment']['processor']}",
         "instrument": tools[stage],
-        "object": used,
-        "result": made,
+        "object": _one_or_all(used),
+        "result": _one_or_all(made),
         "actionStatus": {"@id": f"http://schema.org/{'FailedActionStatus' if failed else 'CompletedActionStatus'}"},
     }
     about |= {"error": str(record.values.get("failure"))} if failed else {}
     about |= {"startTime": start} if start else {}
     crate.add(ContextEntity(crate, f"#{record.run_id}-{folder.replace('/', '-')}", about | {"endTime": stop or start}))
+
+
+def _one_or_all(entities: list[Any]) -> Any:
+    return entities[0] if len(entities) == 1 else entities  # as RO-Crate likes its JSON
 
 
 def _times(record: Record) -> tuple[str | None, str | None]:
@@ -149,7 +155,7 @@ def _cells(crate: Any, book: Book, files: dict[str, Any]) -> None:
         if cell.value is not None:
             about = {"@type": "PropertyValue", "name": cell.address, "value": cell.value,
                      "description": f"{cell.aggregate} over {cell.n} runs of {cell.dataset}",
-                     "isBasedOn": [files[f"{run.run}/{RECORD}"] for run in cell.runs]}  # fmt: skip
+                     "isBasedOn": _one_or_all([files[f"{run.run}/{RECORD}"] for run in cell.runs])}  # fmt: skip
             values.append(crate.add(ContextEntity(crate, f"#{cell.address}", about)))
     files[CELLS]["variableMeasured"] = values
     files[CELLS]["name"] = f"all cells of {TABLES}"
