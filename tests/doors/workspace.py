@@ -116,7 +116,8 @@ class Workspace:
     def tables(self) -> dict[str, bytes]:
         """Bytes of every table and figure."""
         files = [p for p in sorted((self.folder / "results").rglob("*")) if p.is_file() and p.name != "run.json"]
-        return {p.name: p.read_bytes() for p in files}
+        views = "dvc"  # below results/tables, with files of the same name in several folders
+        return {str(p.relative_to(p.parents[3])) if views in p.parts else p.name: p.read_bytes() for p in files}
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Replace text that must stand in a file."""

@@ -61,7 +61,8 @@ class Lineage:
     def poisoned(self, path: str) -> tuple[str, ...]:
         """Rows with all their cells below an artefact's file, single cells otherwise, and figures."""
         params = self.book.study.params
-        name = path.rpartition("/")[2].partition(".")[0]
+        names = [part.partition(".")[0] for part in path.split("/")]  # of a table's or a figure's own files
+        name = next((each for each in names if each in params.tables or each in params.figures), "")
         if path.startswith(f"{FIGURES}/"):
             return (name,) if name in params.figures else tuple(params.figures)
         if path.startswith(f"{TABLES}/"):
