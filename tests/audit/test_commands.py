@@ -1,5 +1,6 @@
 """Each command of the audit on a small built workspace: what it says, as JSON too, and how it refuses."""
 
+import dataclasses
 import json
 import os
 import re
@@ -12,11 +13,12 @@ import tiny
 import yaml
 from built import CELL, TEXT, copy
 
-from cmivae.audit import live
+from cmivae.audit import live, verdict
 from cmivae.audit.address import parse, shell_safe
 from cmivae.audit.book import Book
 from cmivae.cli import main
 from cmivae.errors import UserError
+from cmivae.provenance.io import canonical
 from cmivae.provenance.ledger import write_record
 from cmivae.provenance.specs import Study
 from cmivae.study.checks import config_key
@@ -298,3 +300,47 @@ def test_verify_fails_with_exit_code_two_and_says_the_fix(other, say):
     assert json.loads(say("verify", CELL, "--json", at=other, code=2).partition("\ncmivae: ")[0])["verified"] is False
     assert "All holds." in say("verify", "x4.vanilla.g0.aolr", at=other)
     assert "exclude" in say("verify", CELL, "--all", at=other, code=2)
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def test_quantiles_and_paired_test_are_scipys():
+    from scipy import special, stats
+
+    for freedom in range(1, 30):
+        assert verdict.quantile(freedom) == pytest.approx(special.stdtrit(freedom, 0.975), rel=1e-6)
+    ours, theirs = [0.5, 0.7, 0.65, 0.9], [0.4, 0.65, 0.7, 0.6]
+    found, known = verdict.paired(ours, theirs), stats.ttest_rel(ours, theirs)
+    assert found["p"] == pytest.approx(known.pvalue)
+    assert found["interval"] == pytest.approx(list(known.confidence_interval()), rel=1e-6)
+    assert verdict.paired([0.5], [0.4])["p"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"paper": 0.52}, "consistent with the paper"), ({"paper": 0.9}, "different from the paper"),
+     ({"paper": None}, "prints no such number"), ({"paper": 0.5, "label": "demo"}, "not comparable"),
+     ({"paper": 0.5, "value": None, "missing": (0,)}, "no value of ours: missing"),
+     ({"paper": 0.5, "n": 1, "se": None}, "not resolved"),
+     ({"paper": 0.5, "aggregate": "quoted"}, "quoted by the paper")],
+)  # fmt: skip
+def test_verdict_against_the_paper(changes, says, space):
+    cell = Book(space).cells(CELL)[0]
+    cell = dataclasses.replace(cell, **({"label": "paper", "value": 0.5, "se": 0.02, "n": 3} | changes))
+    assert says in verdict.against_paper(cell)["verdict"]
+
+
+def test_a_quoted_row_has_no_runs_and_says_so(space, tmp_path, capsys):
+    fake = copy(space, tmp_path / "fake")
+    path = fake / "results/tables/cells.jsonl"
+    cell = json.loads(path.read_text().splitlines()[0])
+    cell |= {"address": "X4[fhvae].eer_z", "objective": "fhvae", "gamma": None, "column": "eer_z", "value": None,
+             "se": None, "n": 0, "expected": 0, "aggregate": "quoted", "runs": [], "paper": 0.034}  # fmt: skip
+    with path.open("a") as file:
+        file.write(canonical(cell) + "\n")
+    assert main(["-C", str(fake), "audit", "x4.fhvae.eer_z"]) == 0
+    out = capsys.readouterr().out
+    assert "quoted by the paper" in out
+    assert "none: this number is not made of runs" in out
+    assert "paper 0.034" in out

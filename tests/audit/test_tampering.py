@@ -202,3 +202,19 @@ def test_params_that_say_otherwise_are_told(space, tmp_path):
 def test_lineage_walks_back_to_the_raw_data(space):
     closure = Book(space).closure(METRICS)
     assert closure == {METRICS, EMBEDDED, EMBEDDED.replace("embed", "train"), "data/prepared/digits", "data/raw/digits"}
+
+
+def test_a_seal_cannot_be_taken_away_and_older_records_are_told(space, tmp_path):
+    fake = copy(space, tmp_path / "fake")
+    path = fake / METRICS / "run.json"
+    values = json.loads(path.read_text())
+    del values["seal"]
+    write_json(path, values)
+    (finding,) = verified(fake).findings
+    assert "lost its seal" in finding.what
+    for name in ("run", "cost"):
+        del values[name]
+    write_json(path, values)
+    report = verified(fake)
+    assert report.findings == []
+    assert any("1 records are from before there were seals" in note for done in report.done for note in done.notes)

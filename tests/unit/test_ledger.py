@@ -134,6 +134,15 @@ def test_an_edited_record_breaks_its_seal(made, study):
     assert state(made, study[TRAIN]) == "run.json was edited after it was written"
 
 
+@pytest.mark.parametrize("value", [None, [], float("nan"), float("inf"), "\ud800"])
+@pytest.mark.parametrize("part", ["params", "inputs", "environment"])
+def test_a_record_that_no_stage_writes_is_none(part, value, made):
+    path = made / TRAIN / "run.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {part: value}))
+    assert (part == "environment" and value in (None, [])) or read_record(made, TRAIN) is None
+
+
 def test_record_says_all_that_made_it(made):
     values = read_record(made, TRAIN).values
     assert values["run"] == {"config": "digits-cmi-g030", "seed": 0}

@@ -5,7 +5,9 @@ Read from ``dvc.lock`` and the listings in DVC's cache; no DVC is needed, and it
 
 import configparser
 import hashlib
+import itertools
 import json
+import re
 import subprocess
 from functools import cached_property
 from pathlib import Path
@@ -31,11 +33,17 @@ class DvcLock:
     @cached_property
     def outs(self) -> dict[str, tuple[str, str]]:
         """Path of each recorded output to its stage and MD5."""
-        try:
-            stages = (yaml.load(self.text, Loader=_SafeLoader) or {}).get("stages", {})  # noqa: S506 (a safe loader)
-            return {out["path"]: (name, out["md5"]) for name, stage in stages.items() for out in stage.get("outs", ())}
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-            return {}  # half-written or merged by hand: the same as not recorded
+        found: dict[str, tuple[str, str]] = {}
+        heads = [*re.finditer(r"^  (?=\S)(.+):\n", self.text, flags=re.MULTILINE), None]
+        for head, after in itertools.pairwise(heads):
+            block = self.text[head.end() : after.start() if after else None]
+            _, _, outs = block.partition("    outs:\n")  # the last part of a stage; its params are long, and not asked
+            try:
+                for out in yaml.load(outs, Loader=_SafeLoader) or ():  # noqa: S506 (a safe loader)
+                    found[out["path"]] = (head[1].strip("'\""), out["md5"])
+            except (yaml.YAMLError, KeyError, TypeError):
+                continue  # half-written or merged by hand: the same as not recorded
+        return found
 
     @cached_property
     def commit(self) -> tuple[str, str]:

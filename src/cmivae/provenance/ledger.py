@@ -60,8 +60,19 @@ def read_record(workspace: Path, folder: str) -> Record | None:
         values = read_json(path)
     except UserError:
         return None  # half-written or damaged: the same as not there
-    whole = isinstance(values, dict) and values.keys() >= REQUIRED and values["format"] == FORMAT
-    return Record(values, path) if whole and values["content"] == digest(values["files"]) else None
+    return Record(values, path) if _is_whole(values) else None
+
+
+def _is_whole(values: Any) -> bool:
+    """Whether a record has all its parts, and a file table that agrees with its digest."""
+    if not isinstance(values, dict) or not values.keys() >= REQUIRED or values["format"] != FORMAT:
+        return False
+    if not all(isinstance(values[part], dict) for part in ("params", "inputs", "code", "files")):
+        return False
+    try:
+        return digest(values) != "" and values["content"] == digest(values["files"])
+    except ValueError:  # NaN, infinity or half a character: no record of ours has them
+        return False
 
 
 def write_record(
