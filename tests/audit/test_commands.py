@@ -4,9 +4,9 @@ import dataclasses
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 import tiny
@@ -186,14 +186,15 @@ def test_audit_of_a_cell_of_a_large_study_takes_less_than_a_second(tmp_path):
     ]
     taken = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        taken.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert "T4[cmi,0.3].aolr = 0.5" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert imported & {"torch", "sklearn", "matplotlib", "dvc", "snakemake"} == set()
     print("audit of one cell among", len(study.of_stage("train")), "runs:", taken)
-    assert min(taken) < 3  # on a machine as busy as one likes; docs/audit.md has the measured time
+    assert min(taken) < 1.5  # seconds of the processor, since the machine may be busy
 
 
 # --- why, diff, plan, status, doctor ----------------------------------------------------------------------------------
