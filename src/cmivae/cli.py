@@ -2,11 +2,13 @@
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 from pathlib import Path
 
 from cmivae import __version__
+from cmivae.audit import commands as audit
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.progress import log, set_up_logging
 from cmivae.provenance.io import disk_error
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         "verify what Snakemake made and commit it to dvc.lock",
         "cmivae -C demo record",
     )
+    audit.register(functools.partial(_command, commands))
     schema = _command(commands, "schema", _schema, "print the JSON schema of params.yaml", "cmivae schema")
     schema.set_defaults(quiet=True)
     return parser

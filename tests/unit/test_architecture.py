@@ -22,6 +22,7 @@ LAYERS = (
     ("provenance",),
     ("results",),
     ("stages", "workflow"),
+    ("audit",),
     ("cli", "__main__"),
 )
 RESULTS_MAY_IMPORT = ("results", "provenance.io", "study", "errors", "registry", "progress")

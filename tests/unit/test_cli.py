@@ -7,6 +7,7 @@ import test_specs
 import tiny
 
 from cmivae import __version__
+from cmivae.audit import commands as audit
 from cmivae.cli import DATASET_STAGES, RESULT_STAGES, RUN_STAGES, main
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.provenance import ledger
@@ -15,7 +16,7 @@ from cmivae.provenance.specs import STAGES, Study
 from cmivae.stages import runner
 from cmivae.stages.runner import locate
 
-COMMANDS = (*STAGES, "check", "stale", "show", "record", "schema")
+COMMANDS = (*STAGES, "check", "stale", "show", "record", "schema", *audit.COMMANDS)
 
 
 @pytest.fixture(autouse=True)

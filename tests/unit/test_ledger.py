@@ -13,9 +13,11 @@ from cmivae.provenance import ledger
 from cmivae.provenance.ledger import (
     REQUIRED,
     check_files,
+    cost,
     difference,
     read_record,
     require,
+    seal,
     state,
     write_record,
 )
@@ -121,7 +123,41 @@ def edit(workspace, folder, change):
     path = workspace / folder / "run.json"
     values = json.loads(path.read_text())
     change(values)
+    path.write_text(json.dumps(values | {"seal": seal(values)}))
+
+
+def test_an_edited_record_breaks_its_seal(made, study):
+    path = made / TRAIN / "run.json"
+    values = json.loads(path.read_text())
+    values["params"]["gamma"] = 0.4  # and the spec left as it was: without the seal, the record would lie
     path.write_text(json.dumps(values))
+    assert state(made, study[TRAIN]) == "run.json was edited after it was written"
+
+
+@pytest.mark.parametrize("value", [None, [], float("nan"), float("inf"), "\ud800"])
+@pytest.mark.parametrize("part", ["params", "inputs", "environment"])
+def test_a_record_that_no_stage_writes_is_none(part, value, made):
+    path = made / TRAIN / "run.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {part: value}))
+    assert (part == "environment" and value in (None, [])) or read_record(made, TRAIN) is None
+
+
+def test_record_says_all_that_made_it(made):
+    values = read_record(made, TRAIN).values
+    assert values["run"] == {"config": "digits-cmi-g030", "seed": 0}
+    assert values["environment"].keys() >= {"python", "platform", "processor", "host", "libraries", "lock_sha256"}
+    assert values["cost"].keys() == {"wall_s", "cpu_s", "gpu_s", "peak_mb", "untold"}
+    assert values["inputs"].keys() == {PREPARED}
+    assert "cmivae.training.loop" in values["code"]
+
+
+def test_cost_is_of_all_segments():
+    segment = {"wall_s": 2.0, "cpu_s": 1.5, "peak_mb": 100.0}
+    killed = {"start": "x", "stop": None, "end": "killed"}
+    found = cost([killed, segment, segment | {"peak_mb": 90.0}], {"device": "cuda"})
+    assert found == {"wall_s": 4.0, "cpu_s": 3.0, "gpu_s": 4.0, "peak_mb": 100.0, "untold": 1}
+    assert cost([segment], None)["gpu_s"] == 0.0
 
 
 def test_nothing_made_yet(tmp_path, study):

@@ -25,6 +25,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "host": platform.node(),
+        "omp_threads": os.environ.get("OMP_NUM_THREADS"),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
         "cmivae": __version__,
@@ -38,7 +39,13 @@ def torch_environment() -> dict[str, Any] | None:
         return None
     found = {
         "threads": torch.get_num_threads(),
+        "device": "cuda" if torch.cuda.is_initialized() else "cpu",
         "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "flags": {
+            "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "tf32": torch.cuda.is_initialized() and torch.backends.cuda.matmul.allow_tf32,
+        },
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
     }
     if torch.cuda.is_available():
@@ -50,11 +57,12 @@ def torch_environment() -> dict[str, Any] | None:
 
 @lru_cache(maxsize=1)
 def git_state() -> dict[str, Any] | None:
-    """Revision of the code and whether tracked files differ from it; None outside a git checkout."""
+    """Revision of the code and whether files of it are changed or new; None outside a git checkout."""
     revision = _run("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
     if revision is None:
         return None
-    changes = _run("git", "-C", str(REPOSITORY), "diff", "HEAD", "--", "src", "requirements.lock")
+    changes = _run("git", "-C", str(REPOSITORY), "diff", "HEAD", "--", "src", "requirements.lock") or ""
+    changes += _run("git", "-C", str(REPOSITORY), "ls-files", "--others", "--exclude-standard", "--", "src") or ""
     return {"revision": revision, "dirty": hashlib.sha256(changes.encode()).hexdigest() if changes else None}
 
 

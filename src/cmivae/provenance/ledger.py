@@ -60,8 +60,19 @@ def read_record(workspace: Path, folder: str) -> Record | None:
         values = read_json(path)
     except UserError:
         return None  # half-written or damaged: the same as not there
-    whole = isinstance(values, dict) and values.keys() >= REQUIRED and values["format"] == FORMAT
-    return Record(values, path) if whole and values["content"] == digest(values["files"]) else None
+    return Record(values, path) if _is_whole(values) else None
+
+
+def _is_whole(values: Any) -> bool:
+    """Whether a record has all its parts, and a file table that agrees with its digest."""
+    if not isinstance(values, dict) or not values.keys() >= REQUIRED or values["format"] != FORMAT:
+        return False
+    if not all(isinstance(values[part], dict) for part in ("params", "inputs", "code", "files")):
+        return False
+    try:
+        return digest(values) != "" and values["content"] == digest(values["files"])
+    except ValueError:  # NaN, infinity or half a character: no record of ours has them
+        return False
 
 
 def write_record(
@@ -77,10 +88,12 @@ def write_record(
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != RECORD and not path.name.endswith(".part")
     }
+    torch = torch_environment()
     values = {
         "format": FORMAT,
         "stage": artefact.stage,
         "folder": artefact.folder,
+        "run": {"config": artefact.run.key, "seed": artefact.run.seed} if artefact.run else None,
         "label": label,
         "status": status,
         "spec": artefact.spec,
@@ -89,11 +102,30 @@ def write_record(
         "code": artefact.code,
         "files": files,
         "content": digest(files),
-        "environment": environment() | {"torch": torch_environment()},
+        "environment": environment() | {"torch": torch},
         "git": git_state(),
+        "cost": cost(more.get("segments", []), torch),
         **more,
     }
-    write_json(folder / RECORD, values)
+    write_json(folder / RECORD, values | {"seal": seal(values)})
+
+
+def seal(values: dict[str, Any]) -> str:
+    """Digest of all that a record says, but for the seal itself: an edited record no longer agrees with its own."""
+    return digest({name: value for name, value in values.items() if name != "seal"})
+
+
+def cost(segments: list[dict[str, Any]], torch: dict[str, Any] | None) -> dict[str, Any]:
+    """What the segments of a stage spent in all; a segment that was killed could not say."""
+    told = [segment for segment in segments if segment.get("wall_s") is not None]
+    wall = round(sum(segment["wall_s"] for segment in told), 3)
+    return {
+        "wall_s": wall,
+        "cpu_s": round(sum(segment["cpu_s"] for segment in told), 3),
+        "gpu_s": wall if torch and torch["device"] == "cuda" else 0.0,
+        "peak_mb": max((segment["peak_mb"] for segment in told), default=None),
+        "untold": len(segments) - len(told),
+    }
 
 
 def state(workspace: Path, artefact: Artefact) -> str | None:
@@ -104,6 +136,8 @@ def state(workspace: Path, artefact: Artefact) -> str | None:
     record = read_record(workspace, artefact.folder)
     if record is None:
         return "it was not made yet" if not (workspace / artefact.folder).exists() else "it has no complete run.json"
+    if "seal" in record.values and record.values["seal"] != seal(record.values):
+        return f"{RECORD} was edited after it was written"
     if record.spec != artefact.spec:
         return difference(record, artefact)
     for name, entry in record.files().items():

@@ -14,6 +14,7 @@ from cmivae.progress import log
 from cmivae.provenance.code import imported_now
 from cmivae.provenance.context import Context
 from cmivae.provenance.environment import environment, git_state
+from cmivae.provenance.io import digest
 from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_record
 from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact, Study
@@ -45,6 +46,8 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
         status = _make(context, records)
         context.record.setdefault("segments", [watch.segment()])
         context.record["imported_beyond_spec"] = _beyond_spec(artefact, frame)
+        imported = sorted(imported_now() & artefact.code.keys())  # of what the spec covers, what really took part
+        context.record["imported"] = {"modules": imported, "digest": digest({m: artefact.code[m] for m in imported})}
         write_record(folder, study.params.label, artefact, records, status=status, **context.record)
         if folder != target:
             _put_in_place(folder, target)

@@ -7,6 +7,7 @@ from cmivae.provenance.io import read_json, write_text
 from cmivae.provenance.ledger import Record
 from cmivae.results.cells import Cell, RunResult, build_cells, to_jsonl
 from cmivae.results.tables import TableView, to_csv, to_latex, to_markdown, view
+from cmivae.results.views import dvc_views
 from cmivae.study.params import Params
 from cmivae.study.runs import expand
 
@@ -24,6 +25,8 @@ def make(context: Context) -> None:
     baselines = {name: result(context.input(f"runs/baseline/{name}")) for name in sorted(names)}
     cells = build_cells(context.params, runs, baselines)
     write_text(context.folder / "cells.jsonl", to_jsonl(cells))
+    for name, text in dvc_views(cells).items():
+        write_text(context.folder / name, text)
     for table in views(context.params, cells):
         for suffix, writer in WRITERS.items():
             write_text(context.folder / f"{table.name}.{suffix}", writer(table))

@@ -1,0 +1,110 @@
+"""Points of figures: the CSV beside a figure says what is drawn, and each drawn number is a cell's."""
+
+import csv
+import math
+from typing import Any
+
+from cmivae.audit.address import Address, shell_safe
+from cmivae.audit.book import FIGURES, Book
+from cmivae.audit.facts import cell_facts, made_by
+from cmivae.errors import UserError
+from cmivae.results.record import Cell, gamma_text
+
+
+def point_facts(book: Book, address: Address) -> dict[str, Any]:
+    """What made a point of a curve, or a configuration's panel of samples.
+
+    Raises:
+        UserError: the figure draws no such point.
+    """
+    figure = book.study.params.figures[address.name]
+    if figure.configs:
+        return _panel(book, address)
+    drawn = [row for row in read_points(book, address.name) if row_name(row) == address.row]
+    ours = [row for row in drawn if row.get("source") != "paper"]
+    if not ours:
+        rows = dict.fromkeys(row_name(row) for row in read_points(book, address.name))
+        fix = f"it draws: {', '.join(rows)}"
+        raise UserError(f"figure {address.name} draws no {address.row}", where=str(address), fix=fix)
+    cells = cells_of(book, address.name, address.row)
+    metric = next(cell for cell in cells if cell.column == ours[0]["metric"])
+    checks = [check for row in ours for check in drawn_numbers(row, cells)]
+    about = {"point": str(address), "drawn": ours[0], "paper_point": [r for r in drawn if r.get("source") == "paper"]}
+    return cell_facts(book, metric) | about | {"drawn_from": checks}
+
+
+def _panel(book: Book, address: Address) -> dict[str, Any]:
+    about = {"point": str(address), "address": str(address), "shell_safe": shell_safe(str(address)), "columns": []}
+    about |= {"dataset": book.study.params.figures[address.name].dataset, "deviations": []}
+    return about | made_by(book, figure_runs(book, address), [])
+
+
+def figure_runs(book: Book, address: Address) -> list[str]:
+    """The embedded runs that a figure shows of a configuration: images of the first seed, voices of all.
+
+    Raises:
+        UserError: the figure shows no such configuration.
+    """
+    params = book.study.params
+    figure = params.figures[address.name]
+    seeds = params.seeds[:1] if figure.kind == "samples" else params.seeds
+    for key in figure.configs:
+        config = params.configs[key]
+        if address.row == f"{config.objective},{gamma_text(config.gamma)}":
+            return [f"runs/embed/{key}/s{seed}" for seed in seeds]
+    fix = f"it shows: {', '.join(figure.configs)}"
+    raise UserError(f"figure {address.name} does not show {address.row}", where=str(address), fix=fix)
+
+
+def read_points(book: Book, name: str) -> list[dict[str, str]]:
+    """The CSV beside a figure.
+
+    Raises:
+        UserError: it is not there.
+    """
+    path = book.workspace / FIGURES / f"{name}.csv"
+    if not path.is_file():
+        fix = "run snakemake or dvc repro, or dvc pull results/figures"
+        raise UserError(f"figure {name} was not drawn yet", where=f"{FIGURES}/{name}.csv", fix=fix)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def row_name(row: dict[str, str]) -> str:
+    """``cmi,0.3`` of a drawn point, ``real100`` of a baseline."""
+    gamma = row.get("gamma") or ""
+    return f"{row.get('objective', '')},{gamma_text(float(gamma))}" if gamma else row.get("objective", "")
+
+
+def cells_of(book: Book, figure: str, row: str) -> list[Cell]:
+    """The cells that a figure draws of one row: of the first table of its data set that has its metric."""
+    params = book.study.params
+    dataset, metric = params.figures[figure].dataset, params.figures[figure].metric
+    for name, table in params.tables.items():
+        cells = book.cells(f"{name}[{row}].") if table.dataset == dataset else []
+        if any(cell.column == metric for cell in cells):
+            return cells
+    return []
+
+
+def drawn_numbers(row: dict[str, str], cells: list[Cell]) -> list[dict[str, Any]]:
+    """Each number of a drawn point with the cell that it must equal."""
+    columns = {cell.column: cell for cell in cells}
+    wanted = [(key, columns.get(key), "value") for key in row if key in columns]
+    wanted += [(key, columns.get(key.removesuffix("_se")), "se") for key in row if key.endswith("_se")]
+    wanted += [("value", columns.get(row.get("metric", "")), "value")]
+    wanted += [("metric_se", columns.get(row.get("metric", "")), "se")]
+    found = []
+    for key, cell, part in wanted:
+        if cell is not None and row.get(key, "") != "":
+            number, stands = _number(row[key]), getattr(cell, part)
+            suffix = "" if part == "value" else ".se"
+            found.append({"drawn": key, "cell": f"{cell.address}{suffix}", "value": number, "agrees": number == stands})
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

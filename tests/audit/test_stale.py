@@ -1,0 +1,167 @@
+"""What a change makes stale, on a built workspace: predicted for each parameter and for each module of the code."""
+
+import shutil
+
+import pytest
+import test_architecture
+import test_specs
+import tiny
+import yaml
+from built import TEXT, copy
+
+from cmivae.audit.book import Book
+from cmivae.audit.facts import cell_facts
+from cmivae.provenance import code
+from cmivae.provenance.ledger import state
+from cmivae.provenance.specs import Study
+from cmivae.stages.runner import build
+from cmivae.study.loading import load_params
+
+NAMES = {"tables.D4": "tables.X4", "figures.D3a": "figures.X3", "figures.D5": "figures.X5"}
+D = "datasets.digits"
+# Where the demo's other value is the small study's own, or does not fit it.
+OTHER = {
+    f"{D}.model.cut": ("datasets.digits.model.kernels", [3, 3, 3]),
+    f"{D}.data.mcas_subsets": (None, 3),
+    f"{D}.data.probe_per_class": (None, 2),
+    f"{D}.data.mcas_per_class": (None, 1),
+    f"{D}.data.n_test": (None, 50),
+    f"{D}.data.n_valid": (None, 19),
+    f"{D}.data.n_train": (None, 90),
+    f"{D}.embed.posthoc.inits": (None, 2),
+    "style.width": (None, 4.5),
+}
+BLOCKS = ("datasets.", "tables.", "figures.", "configs.")
+MINE = [key for key in test_specs.CHANGES if key.startswith((f"{D}.", *NAMES)) or not key.startswith(BLOCKS)]
+
+
+def changed(key):
+    """The small study's params with one key changed."""
+    values = yaml.safe_load(TEXT)
+    value = test_specs.CHANGES[key][0]
+    place = next((new + key.removeprefix(old) for old, new in NAMES.items() if key.startswith(old)), key)
+    also, instead = OTHER.get(key, (None, None))
+    if also:
+        tiny.put(values, also, instead)
+    return tiny.put(values, place, value if instead is None or also else instead)
+
+
+@pytest.mark.parametrize("key", MINE)
+def test_each_key_makes_exactly_the_predicted_artefacts_and_cells_stale(key, space, tmp_path):
+    """Asked of the records on disk, as every command does; the space itself is not touched."""
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(changed(key), sort_keys=False))
+    study = Study(load_params(params))
+    stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
+    stages = test_specs.CHANGES[key][1]
+    predicted = {folder for folder, artefact in study.artefacts.items() if artefact.stage in stages}
+    if key == "figures.D5.configs":
+        predicted = {"results/figures"}
+    assert stale == predicted
+    book = Book(space)
+    book.study = study
+    for address in ("X4[cmi,0.3]", "X4[vanilla,0.0]", "X4[real20]"):
+        for cell in book.cells(address):
+            above = set().union(*(book.closure(run.run) for run in cell.runs))
+            told = set(cell_facts(book, cell)["stale"])
+            assert told == predicted & (above | {"results/tables"}), cell.address
+            break  # all cells of a row have the same runs
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "made"),
+    [("style.dpi", 61, {"figures"}), (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures"}),
+     ("note", "other", {"tables", "figures"}), ("compute.checkpoint_minutes", 1.0, set())],
+)  # fmt: skip
+def test_what_is_really_made_again_is_what_was_predicted(key, value, made, space, tmp_path):
+    fake = copy(space, tmp_path / "fake")
+    (fake / "params.yaml").write_text(yaml.safe_dump(tiny.put(yaml.safe_load(TEXT), key, value), sort_keys=False))
+    study = Study(load_params(fake / "params.yaml"))
+    really = {artefact.stage for artefact in study.artefacts.values() if build(fake, study, artefact)}
+    assert really == made
+
+
+def test_a_seed_or_a_configuration_more_leaves_all_other_runs_current(space, tmp_path):
+    values = tiny.put(yaml.safe_load(TEXT), "seeds", [0, 1, 5])
+    tiny.put(values, "configs.digits-mi-g030", {"dataset": "digits", "objective": "mi", "gamma": 0.3})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    study = Study(load_params(tmp_path / "params.yaml"))
+    stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
+    new = {f for f, a in study.artefacts.items() if a.run and (a.run.seed == 5 or a.run.config.objective == "mi")}
+    assert stale == new | {"results/tables", "results/figures"}
+
+
+# --- code ------------------------------------------------------------------------------------------------------------
+
+
+def graph() -> dict[str, set[str]]:
+    """Who imports whom, by the architecture test's own reading of the code."""
+    return {test_architecture.name_of(p): test_architecture.own_imports(p) for p in test_architecture.MODULES}
+
+
+def is_frame(name: str) -> bool:
+    return any(test_architecture.within(name, each) for each in code.FRAME)
+
+
+def reached(start: set[str], imports: dict[str, set[str]]) -> set[str]:
+    found, waiting = set(), list(start)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and not is_frame(name):
+            found.add(name)
+            waiting += imports[name]
+    return found
+
+
+def starts(study, artefact) -> set[str]:
+    """The modules that a stage begins with: its own, and those that its parameters, or the run's, name."""
+    maker = getattr(artefact, "maker", f"cmivae.stages.{artefact.stage}")
+    of_run = study[f"runs/train/{artefact.run.name}"].params["code"] if artefact.stage in ("train", "embed") else ()
+    named = [*of_run, artefact.params.get("reader", "")]
+    targets = [maker, *(name.partition(":")[0] for name in named if ":" in name)]
+    return {name.removeprefix("cmivae.") for name in targets}
+
+
+def test_an_edited_line_makes_exactly_its_importers_runs_stale(space, tmp_path, monkeypatch):
+    source = tmp_path / "src/cmivae"
+    shutil.copytree(code.SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    params = load_params(space / "params.yaml")
+    before, imports = Study(params), graph()
+    uses = {folder: reached(starts(before, artefact), imports) for folder, artefact in before.artefacts.items()}
+    real, checked = code.module_digest, 0
+    for path in test_architecture.MODULES:
+        name = test_architecture.name_of(path)
+        if path.name == "__init__.py":
+            continue
+        copied = source / path.relative_to(code.SOURCE)
+        copied.write_text(f"{copied.read_text()}\n_EDITED = 1\n")
+        edited = _digest_of(copied)
+
+        def digest(module, name=name, edited=edited):
+            return edited if module == f"cmivae.{name}" else real(module)
+
+        monkeypatch.setattr(code, "module_digest", digest)
+        after = Study(params)
+        own = {folder for folder in before.artefacts if name in uses[folder]}
+        predicted = {f for f in before.artefacts if own & _above(before, f)}
+        assert {f for f in before.artefacts if after[f].spec != before[f].spec} == predicted, name
+        assert {f for f in before.artefacts if state(space, after[f]) is not None} == predicted, name
+        checked += bool(predicted)
+    assert checked > 25
+
+
+def _digest_of(path) -> str:
+    import ast
+    import hashlib
+
+    tree = code._without_docstrings(ast.parse(path.read_bytes()))
+    return hashlib.sha256(code._dump(tree).encode()).hexdigest()
+
+
+def _above(study, folder) -> set[str]:
+    found, waiting = set(), [folder]
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting += study[name].inputs
+    return found
