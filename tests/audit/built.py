@@ -1,10 +1,13 @@
-"""A very small study, built in this process and once a test module: true runs, true records, no DVC, no Snakemake."""
+"""Very small studies, built in this process and once a process: true runs, true records, no DVC, no Snakemake.
+
+Most tests ask the one of images, which is quick; the one of speech has every kind of table and figure of speech.
+"""
 
 import os
 import shutil
 from pathlib import Path
 
-from workspace import SMALL
+from workspace import PARTS, SMALL
 
 from cmivae.audit.book import Book
 from cmivae.audit.findings import Report
@@ -15,12 +18,31 @@ from cmivae.study.loading import load_params
 
 TEXT = SMALL.replace("seeds: [0]", "seeds: [0, 1]")
 CELL = "X4[cmi,0.3].aolr"
+SPEECH = f"""
+label: test
+note: "speech for the tests of the audit"
+seeds: [0, 1]
+datasets:
+{PARTS["configs"]}
+configs:
+  voices-beta-g080: {{dataset: voices, objective: beta, gamma: 0.8}}
+  voices-cmi-g080: {{dataset: voices, objective: cmi, gamma: 0.8}}
+tables:
+  X1: {{title: "Test", dataset: voices, layout: eer, paper: table1}}
+  X2: {{title: "Test", dataset: voices, layout: conversion, paper: table2}}
+  X3: {{title: "Test", dataset: voices, layout: elbo, paper: table3}}
+figures:
+  F4: {{title: "Test", kind: curve, dataset: voices, table: X3, metric: i_zs, x: beta}}
+  X7: {{title: "Test", kind: curve, dataset: voices, table: X2, metric: vc_mcas}}
+  X6: {{title: "Test", kind: voices, dataset: voices, configs: [voices-cmi-g080]}}
+style: {{dpi: 60, width: 4.0, height: 3.0}}
+"""
 
 
-def build_all(folder: Path) -> Path:
+def build_all(folder: Path, text: str = TEXT) -> Path:
     """Write params and make every artefact."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(TEXT)
+    (folder / "params.yaml").write_text(text)
     study = Study(load_params(folder / "params.yaml"))
     for artefact in study.artefacts.values():
         build(folder, study, artefact)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmivae.data.features import Features, Scale, magnitude, normalise, restore
+from cmivae.errors import UserError
 from cmivae.study.params import SpeechData
 
 WINDOWS = {
@@ -238,3 +239,10 @@ def test_statistics_do_not_depend_on_how_frames_come(kind, cuts, seed):
     }[kind]
     assert whole["offset"] == pytest.approx(offset.reshape(-1).tolist(), rel=1e-9, abs=1e-9)
     assert whole["divisor"] == pytest.approx(divisor.reshape(-1).tolist(), rel=1e-9)
+
+
+def test_digital_silence_is_refused():
+    scale = Scale("minmax", 4)
+    scale.add(torch.full((50, 4), -11.5))
+    with pytest.raises(UserError, match="silent"):
+        scale.values()

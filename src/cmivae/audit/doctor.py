@@ -17,6 +17,7 @@ from cmivae.errors import UserError
 from cmivae.provenance.environment import REPOSITORY
 from cmivae.provenance.ledger import state
 
+OWN = ("timit", "manifest")  # readers of corpora that only the user can bring
 ROOM = 5e9  # bytes that should be free
 CORE = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "safetensors", "pydantic", "snakemake", "dvc")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
@@ -151,7 +152,11 @@ def _data(book: Book, name: str) -> Seen:
         return Seen(f"data {name}", True, "fetched")
     source = block.data.source
     if source is None:
-        return Seen(f"data {name}", None, "not fetched yet", f"cmivae fetch {name} (downloads), or --from FOLDER")
-    there = (book.workspace / Path(source).expanduser()).is_dir()
+        how = {"synth": "it is computed", "digits": "it comes with scikit-learn"}.get(block.reader)
+        how = how or "downloads, or with --from FOLDER, from your copy"
+        if block.reader in OWN:
+            how = "with --from your copy of the corpus, or name it as data.source; it cannot be downloaded"
+        return Seen(f"data {name}", None, "not fetched yet", f"cmivae fetch {name}: {how}")
+    there = (book.workspace / Path(source).expanduser()).exists()
     fix = f"put the raw files there, or change params.yaml:datasets.{name}.data.source"
     return Seen(f"data {name}", there, f"source {'is there' if there else 'is not there'}", fix)

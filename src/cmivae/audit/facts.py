@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import Book, flat
+from cmivae.audit.book import TABLES, Book, flat
 from cmivae.audit.dvclock import DvcLock
 from cmivae.audit.verdict import against_paper
 from cmivae.errors import UserError
@@ -65,8 +65,11 @@ def row_facts(book: Book, cells: list[Cell]) -> dict[str, Any]:
     return found | made_by(book, book.run_folders(cells), cells)
 
 
-def made_by(book: Book, folders: list[str], cells: list[Cell]) -> dict[str, Any]:
+def made_by(book: Book, folders: list[str], cells: list[Cell], shown: str = TABLES) -> dict[str, Any]:
     """Runs, parameters, data, code, environment, staleness and DVC's record behind the cells of one row.
+
+    Args:
+        shown: the artefact that shows the numbers: tables or figures.
 
     Raises:
         UserError: a run has no record.
@@ -84,11 +87,11 @@ def made_by(book: Book, folders: list[str], cells: list[Cell]) -> dict[str, Any]
         "params_differ_over_seeds": _differ([resolved(chain) for chain in chains.values()]),
         "neighbour": neighbour(book, cells[0], resolved(chains[folders[0]])) if folders and cells else None,
         "data": [_data(record) for record in records.values() if record.values["stage"] in DATA],
-        "code": _code(list(records.values())),
+        "code": _code(list(records.values())) if records else None,
         "environment": _environment(list(records.values())),
-        "stale": _stale(book, [*records, "results/tables"]),
-        "dvc": dvc_facts(book, [*records, "results/tables"]),
-        "rebuild": _rebuild(folders),
+        "stale": _stale(book, [*records, shown]),
+        "dvc": dvc_facts(book, [*records, shown]),
+        "rebuild": _rebuild([*folders, shown]),
         "verify": f"cmivae verify {_asked(cells)}--level L3",
     }
 
@@ -212,7 +215,7 @@ def _differ(all_params: list[dict[str, Any]]) -> list[str]:
 
 def _rebuild(folders: list[str]) -> str:
     targets = " ".join(f"{folder}/run.json" for folder in folders)
-    return f"snakemake --cores all -- {targets} results/tables/run.json"
+    return f"snakemake --cores all -- {targets}"
 
 
 def _asked(cells: list[Cell]) -> str:

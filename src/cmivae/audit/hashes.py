@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cmivae.audit.audio import FIX, INDEX, audio_of
 from cmivae.audit.book import CELLS, Book
 from cmivae.audit.facts import changed_modules
 from cmivae.audit.findings import Done, Finding, Lineage, Report, fix_for
@@ -26,12 +27,14 @@ class Checker:
     def __init__(self, book: Book, report: Report, lineage: Lineage):
         self.book, self.report, self.lineage = book, report, lineage
         self.unsealed = 0
+        self.outside: dict[str, str] = {}  # audio that lies elsewhere: the index that names it
 
     def add(self, level: str, path: str, what: str, expected: str = "", found: str = "") -> None:
         """Note a finding; one a file and level is enough."""
         if not any((each.level, each.path) == (level, path) for each in self.report.findings):
-            poisons = self.lineage.poisoned(path)
-            self.report.findings.append(Finding(level, path, what, expected, found, fix_for(path), poisons))
+            poisons = self.lineage.poisoned(self.outside.get(path, path))
+            fix = FIX if path in self.outside else fix_for(path)
+            self.report.findings.append(Finding(level, path, what, expected, found, fix, poisons))
 
     # --- L0 -----------------------------------------------------------------------------------------------------------
 
@@ -74,8 +77,14 @@ class Checker:
     def hashes(self, folders: Iterable[str], cells: list[Cell]) -> None:
         """L1: files, records and the links between them are the recorded ones, byte for byte."""
         present = [(folder, record) for folder in folders if (record := self.book.record(folder)) is not None]
-        wanted = {}
+        wanted, notes = {}, []
         for folder, record in present:
+            audio, note = audio_of(self.book, folder, record)
+            self.outside |= dict.fromkeys(audio, f"{folder}/{INDEX}")
+            notes += [note] if note else []
+            for path in (each for each in audio if not self._there(each)):
+                self.add("L1", path, "an audio file of the corpus is missing", "a file", "none")
+            wanted |= audio
             wanted |= {f"{folder}/{name}": entry["sha256"] for name, entry in record.files().items()}
             self._record(folder, record)
             self._strangers(folder, record)
@@ -86,7 +95,7 @@ class Checker:
             self._inputs(folder, record)
         for cell in cells:
             self._cell_runs(cell)
-        done = Done("L1", f"SHA-256 of {count} files ({size / 1e6:.1f} MB), records and links", "exact", count)
+        done = Done("L1", f"SHA-256 of {count} files ({size / 1e6:.1f} MB), records and links", "exact", count, notes)
         left = [path for path in wanted if path in self.book.left_out and not self._there(path)]
         if left:
             done.notes.append(f"{len(left)} files are left out of this archive on purpose: their hashes are recorded")

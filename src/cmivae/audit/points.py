@@ -34,9 +34,10 @@ def point_facts(book: Book, address: Address) -> dict[str, Any]:
 
 
 def _panel(book: Book, address: Address) -> dict[str, Any]:
+    figure, runs = book.study.params.figures[address.name], figure_runs(book, address)
     about = {"point": str(address), "address": str(address), "shell_safe": shell_safe(str(address)), "columns": []}
-    about |= {"dataset": book.study.params.figures[address.name].dataset, "deviations": []}
-    return about | made_by(book, figure_runs(book, address), [])
+    about |= {"kind": figure.kind, "label": book.study.params.label, "dataset": figure.dataset, "deviations": []}
+    return about | made_by(book, runs, [], FIGURES) | {"verify": f"cmivae verify {about['shell_safe']} --level L4"}
 
 
 def figure_runs(book: Book, address: Address) -> list[str]:
@@ -77,14 +78,11 @@ def row_name(row: dict[str, str]) -> str:
 
 
 def cells_of(book: Book, figure: str, row: str) -> list[Cell]:
-    """The cells that a figure draws of one row: of the first table of its data set that has its metric."""
+    """The cells that a figure draws of one row: of the table that it names, or the first of its data set."""
     params = book.study.params
-    dataset, metric = params.figures[figure].dataset, params.figures[figure].metric
-    for name, table in params.tables.items():
-        cells = book.cells(f"{name}[{row}].") if table.dataset == dataset else []
-        if any(cell.column == metric for cell in cells):
-            return cells
-    return []
+    drawn = params.figures[figure]
+    table = drawn.table or next(name for name, table in params.tables.items() if table.dataset == drawn.dataset)
+    return book.cells(f"{table}[{row}].")
 
 
 def drawn_numbers(row: dict[str, str], cells: list[Cell]) -> list[dict[str, Any]]:

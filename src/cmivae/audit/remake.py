@@ -14,14 +14,15 @@ from cmivae.provenance.environment import environment
 from cmivae.provenance.io import read_json, sha256_file
 from cmivae.provenance.ledger import Record
 
-STAGES = {"L3": ("baseline", "evaluate"), "L4": ("prepare", "embed"), "L5": ("train",)}
+STAGES = {"L3": ("baseline", "evaluate", "figures"), "L4": ("prepare", "embed"), "L5": ("train",)}
 WHAT = {
-    "L3": "metrics from stored embeddings and labels",
+    "L3": "metrics, points, pages and sounds from stored embeddings and labels",
     "L4": "prepared data from raw data, embeddings from weights",
     "L5": "weights from data, trained anew from the seed",
 }
 ELSEWHERE = {"L3": 1e-6, "L4": 1e-5, "L5": None}  # relative, where machine or libraries are others; None: not told
 COMPARED = (".json", ".safetensors")
+DRAWN = (".csv", ".html", ".wav")  # of figures: to the byte on the recorded libraries and processor, else not judged
 
 
 def check_stage(checker: Checker, folders: list[str], level: str) -> None:
@@ -35,7 +36,12 @@ def check_stage(checker: Checker, folders: list[str], level: str) -> None:
         artefact, record = checker.book.study.artefacts.get(folder), checker.book.record(folder)
         if artefact is None or record is None or artefact.stage not in STAGES[level]:
             continue
-        above = [path for path in checker.report.bad for name in (folder, *artefact.inputs) if _within(path, name)]
+        above = [
+            path
+            for path in checker.report.bad
+            for name in (folder, *artefact.inputs)
+            if _within(checker.outside.get(path, path), name)
+        ]
         if above:
             done.notes.append(f"{folder} not made again: {above[0]} does not hold")
             continue
@@ -78,15 +84,15 @@ def _remake(checker: Checker, artefact: Any, record: Record, level: str, same: b
         if status != record.status:
             checker.add(level, f"{folder}/run.json", f"it ends {status} now{since}", record.status, status)
         for name in sorted(record.files()):
-            if not name.endswith(COMPARED) or checker.book.left_out.get(f"{folder}/{name}"):
+            if not name.endswith((*COMPARED, *DRAWN)) or checker.book.left_out.get(f"{folder}/{name}"):
                 continue
             path, there = f"{folder}/{name}", checker.book.workspace / folder / name
             if not (made / name).is_file():
                 checker.add(level, path, f"made again, it is not there{since}", "a file", "none")
                 continue
             where, new, old, difference = compare_files(made / name, there)
-            worst = max(worst, difference)
-            tolerance = 0.0 if same else ELSEWHERE[level]
+            tolerance = 0.0 if same else None if name.endswith(DRAWN) else ELSEWHERE[level]
+            worst = worst if tolerance is None and math.isinf(difference) else max(worst, difference)
             if tolerance is not None and difference > tolerance:
                 what = f"made again, it is another{since}"
                 checker.add(level, path, what, f"{where} {new!r}".strip(), f"{old!r} (difference {difference:.3g})")
@@ -97,6 +103,8 @@ def compare_files(made: Path, there: Path) -> tuple[str, Any, Any, float]:
     """Where two JSON or safetensors files differ most: place, new, old, relative difference (0 for the same bytes)."""
     if sha256_file(made) == sha256_file(there):
         return "", None, None, 0.0
+    if made.suffix in DRAWN:
+        return "bytes", made.stat().st_size, there.stat().st_size, math.inf
     pairs = _json_pairs if made.suffix == ".json" else _array_pairs
     found = max(pairs(made, there), key=lambda each: each[3], default=("", None, None, 0.0))
     return found if found[3] > 0 else ("bytes", "the same values", "written otherwise", math.inf)

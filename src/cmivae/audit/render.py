@@ -34,12 +34,15 @@ def table(rows: list[list[str]], indent: int = 2) -> list[str]:
 
 def _head(facts: dict[str, Any]) -> list[str]:
     if "point" in facts and "asked" not in facts:
-        return [f"{facts['point']}: samples of one run", line("label", facts["dataset"])]
+        what = f"{facts['kind']} of {len(facts['runs'])} runs".replace("of 1 runs", "of one run")
+        return [f"{facts['point']}: {what}", line("label", f"{facts['label']}, {facts['dataset']}")]
     if "asked" not in facts:
         return [facts["address"], line("label", f"{facts['label']}, {facts['dataset']}")]
     paper = facts["paper"]
     of = f"n {facts['n']} of {facts['expected']}"
-    value = facts["problem"] if facts["value"] is None else number(facts["asked"])
+    value = number(facts["asked"])
+    if facts["value"] is None:
+        value = facts["problem"] or "not ours"
     lines = [f"{facts['address']} = {value}   (se {number(facts['se'])}, {of})   paper {number(paper['value'])}"]
     if "point" in facts:
         lines.insert(0, f"{facts['point']} is drawn from:")
@@ -117,7 +120,7 @@ def _origin(facts: dict[str, Any]) -> list[str]:
     if not facts.get("code"):
         return []
     lines = [
-        line("data", f"{each['folder']}  content {each['content'][:12]}…  {', '.join(each['files'])}")
+        line("data", f"{each['folder']}  content {each['content'][:12]}…  {_names(list(each['files']))}")
         for each in facts["data"]
     ]
     code, env = facts["code"], facts["environment"]
@@ -132,6 +135,10 @@ def _origin(facts: dict[str, Any]) -> list[str]:
         text += f"  threads {torch.get('threads', '–')}  deterministic {'on' if torch.get('deterministic') else 'off'}"
         lines.append(line("env", f"{text}  lock {lock}…  digest {env['digest'][:12]}…"))
     return lines + _wrapped("deviations", facts["deviations"])
+
+
+def _names(files: list[str], most: int = 4) -> str:
+    return ", ".join(files if len(files) <= most else [*files[:1], f"{len(files) - 1} files more"])
 
 
 def _recorded(facts: dict[str, Any]) -> list[str]:

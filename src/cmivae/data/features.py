@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchaudio.functional import preemphasis, spectrogram
 
+from cmivae.errors import UserError
 from cmivae.study.params import SpeechData
 
 DECIBEL = 20 / math.log(10)  # decibels a natural unit of log magnitude
@@ -87,7 +88,14 @@ class Scale:
         self.squares += wide.square().sum(0)
 
     def values(self) -> dict[str, object]:
-        """What ``normalise`` and ``restore`` need: offset and divisor (1 or F of them), and the variance after it."""
+        """What ``normalise`` and ``restore`` need: offset and divisor (1 or F of them), and the variance after it.
+
+        Raises:
+            UserError: all training frames are one value, such as digital silence.
+        """
+        if not self.high > self.low:
+            why = f"every log magnitude is {self.low:g}"
+            raise UserError("the training part is silent", where="data/raw", why=why, fix="bring recordings of speech")
         mean = self.sums / self.count  # (F,)
         variance = (self.squares / self.count - mean.square()).clamp_min(BIN_FLOOR)  # (F,)
         offset, divisor = torch.zeros(1).double(), torch.ones(1).double()

@@ -65,17 +65,18 @@ def train_posthoc(
     """Train fresh critics with the VAE frozen in eval mode; each keeps its best validation loss (Eq. 12).
 
     Args:
-        train: the first ``params.n_train`` of them are used.
+        train: a random ``params.n_train`` of them are used; neighbours may be of one speaker.
     """
     count = min(params.n_train or len(train), len(train))
     device, best = next(model.parameters()).device, [Best() for _ in contenders]
+    kept = torch.randperm(len(train), generator=generator(device, seed, TRAIN), device=device)[:count]
     steps = max(count // batch_size, 1)
     progress = Progress(f"posthoc {name}", params.epochs * steps)
     for epoch in range(1, params.epochs + 1):
         drawn = generator(device, seed, TRAIN, epoch)
         order = torch.randperm(count, generator=drawn, device=device)
         for step in range(steps):
-            x = train[order[step * batch_size : (step + 1) * batch_size]]
+            x = train[kept[order[step * batch_size : (step + 1) * batch_size]]]
             with torch.no_grad():
                 z, s = model.latents(x, drawn)
             for contender in contenders:

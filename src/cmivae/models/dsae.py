@@ -85,8 +85,8 @@ class Dsae(nn.Module):
         joined = torch.cat([x, z.unsqueeze(1).expand(-1, x.shape[1], -1)], dim=2)  # (B, T, F + Z)
         features, _ = self.s_lstm(joined)  # (B, T, 2H)
         if self.q_s == "ar":
-            return self._feed_back(features, generator)
-        mean, logvar = self.s_out(self.s_rnn(features)[0]).chunk(2, dim=2)  # (B, T, S), (B, T, S)
+            return self._feed_back(x, features, generator)
+        mean, logvar = _as(x, self.s_out(self.s_rnn(features)[0]).chunk(2, dim=2))  # (B, T, S), (B, T, S)
         return _draw(mean, logvar, generator), (mean, logvar)
 
     def prior_s(self, s: Tensor) -> Gaussian:
@@ -127,13 +127,13 @@ class Dsae(nn.Module):
             return LatentCritic(params, self.z_dim, generator)
         return SpeechCritic(params, self.s_dim, self.bins, self.z_dim, generator)
 
-    def _feed_back(self, features: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Gaussian]:
+    def _feed_back(self, x: Tensor, features: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Gaussian]:
         """q(s_t | x, z, s_<t): the sampled s_(t-1) joins the recurrent net's input, so step after step (Eq. 2)."""
         before, state, steps = features.new_zeros(len(features), self.s_dim), None, []
         for t in range(features.shape[1]):
-            joined = torch.cat([features[:, t], before], dim=1).unsqueeze(1)  # (B, 1, 2H + S)
+            joined = torch.cat([features[:, t], before.to(features.dtype)], dim=1).unsqueeze(1)  # (B, 1, 2H + S)
             out, state = self.s_rnn(joined, state)
-            mean, logvar = self.s_out(out[:, 0]).chunk(2, dim=1)  # (B, S), (B, S)
+            mean, logvar = _as(x, self.s_out(out[:, 0]).chunk(2, dim=1))  # (B, S), (B, S)
             before = _draw(mean, logvar, generator)
             steps.append((before, mean, logvar))
         s, mean, logvar = (torch.stack(parts, dim=1) for parts in zip(*steps, strict=True))

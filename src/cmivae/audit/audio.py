@@ -1,0 +1,34 @@
+"""Audio that a study reads where the user keeps it: in no record's own list of files, but in the index of a record."""
+
+import csv
+from pathlib import Path
+
+from cmivae.audit.book import Book
+from cmivae.provenance.ledger import Record
+
+INDEX = "utterances.csv"
+FIX = "bring the file back from your copy of the corpus, or cmivae fetch it with --force and make all again"
+
+
+def audio_of(book: Book, folder: str, record: Record) -> tuple[dict[str, str], str]:
+    """Audio files outside of a fetched data set's folder, with their SHA-256; or why they cannot be looked at.
+
+    Returns: digest by path (relative to the workspace where it lies within it), and a note, empty if all is there.
+    """
+    index = book.workspace / folder / INDEX
+    recorded = record.values.get("source")
+    if record.values["stage"] != "fetch" or recorded is None or not index.is_file():
+        return {}, ""
+    block = book.study.params.datasets.get(folder.rpartition("/")[2])
+    source = (block.data.source if block else None) or recorded  # where params say that it lies now, or where it lay
+    root = Path(source).expanduser()
+    root = root.parent if (book.workspace / root).is_file() else root  # a manifest
+    try:
+        rows = list(csv.DictReader(index.read_text(encoding="utf-8").splitlines()))
+        found = {str(root / row["path"]): row["sha256"] for row in rows}
+    except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
+        return {}, ""  # the index is damaged, which its own digest says
+    found = {path: sha256 for path, sha256 in found.items() if path.removeprefix(f"{folder}/") not in record.files()}
+    if found and not (book.workspace / root).is_dir():
+        return {}, f"the audio of {folder} does not lie on this machine: {len(found)} files not read"
+    return found, ""
