@@ -17,6 +17,10 @@ CORPORA = {
     "librispeech": "cmivae.data.librispeech:LibriSpeech",
     "synth": "cmivae.data.synth:Synthetic",
 }
+# Keys of a corpus's ``data`` block that some readers read, and which ones they do; a reader that is not here is taken
+# to read all of them.
+OF_READERS = ("splits", "parts", "synth", "use_sa")
+CORPUS_KEYS = {"timit": ("use_sa",), "synth": ("synth", "use_sa"), "manifest": ("splits",), "librispeech": ("parts",)}
 MODELS = {
     "pixelcnn_vae": "cmivae.models.pixelcnn_vae:PixelCnnVae",
     "dsae": "cmivae.models.dsae:Dsae",

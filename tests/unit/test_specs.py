@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel
 
 from cmivae.provenance.code import code_digests
-from cmivae.provenance.specs import CORPUS_KEYS, STAGES, Artefact, Study
-from cmivae.registry import CORPORA
+from cmivae.provenance.specs import STAGES, Artefact, Study
+from cmivae.registry import CORPORA, CORPUS_KEYS
 from cmivae.study.params import BLOCKS, Figure, Params, SpeechData, Table
 
 DEMO = yaml.safe_load((tiny.REPOSITORY / "demo/params.yaml").read_text())

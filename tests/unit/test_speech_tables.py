@@ -9,6 +9,7 @@ from synthetic_speech import GRID, SEEDS, TABLES, key, make_baselines, make_cell
 
 from cmivae.results.cells import AGGREGATES, build_cells, from_jsonl, read_pointer, to_jsonl
 from cmivae.results.columns import LAYOUTS
+from cmivae.results.deviations import deviations
 from cmivae.results.tables import to_csv, to_latex, to_markdown, view
 
 SMALL = (("vanilla", 0.0), ("beta", 0.4), ("cmi", 0.4), ("cmi", 0.9999))
@@ -307,3 +308,11 @@ def test_a_part_of_timit_says_so_in_every_cell(corpus, words):
     cells = build_cells(params, make_runs(params), baselines)
     found = [any(words in note for note in cell.deviations) if words else cell.deviations == () for cell in cells]
     assert all(told for told, cell in zip(found, cells, strict=True) if cell.aggregate != "quoted")
+
+
+def test_a_key_that_the_reader_does_not_read_is_no_deviation():
+    params = make_params()
+    splits = {"data": params.datasets["timit"].data.model_copy(update={"splits": {"a": "test"}, "use_sa": True})}
+    changed = {"timit": params.datasets["timit"].model_copy(update=splits)}
+    found = deviations(params.model_copy(update={"datasets": changed}), "timit")
+    assert found == ("data.use_sa True (default: False)",)

@@ -12,12 +12,10 @@ from typing import Any
 from cmivae.data.fetch import expected_content
 from cmivae.provenance.code import code_digests, data_digest, module_digest
 from cmivae.provenance.io import digest
-from cmivae.registry import CORPORA, MODELS, OBJECTIVES, READERS
+from cmivae.registry import CORPORA, CORPUS_KEYS, MODELS, OBJECTIVES, OF_READERS, READERS
 from cmivae.study.params import Dataset, Params
 from cmivae.study.runs import Run, expand
 
-# Keys of ``data`` that a corpus's own reader reads; a reader that is not here is taken to read all of them.
-CORPUS_KEYS = {"timit": ("use_sa",), "synth": ("synth", "use_sa"), "manifest": ("splits",), "librispeech": ("parts",)}
 DEFAULTS = ("cmivae.study.params", "cmivae.study.checks")  # tables say what differs from them
 STAGES = ("fetch", "prepare", "train", "embed", "baseline", "evaluate", "tables", "figures")  # upstream first
 
@@ -114,7 +112,7 @@ class Study:
         about = params.model_dump(mode="json", include={"label", "note", "seeds", "tables"})
         about["order"] = list(params.tables)
         about["printed"] = data_digest("results/printed/*.csv")
-        about["defaults"] = {name: module_digest(name) for name in DEFAULTS}
+        about["defaults"] = {name: module_digest(name) for name in DEFAULTS} | {"read": CORPUS_KEYS}
         self._add("tables", "results/tables", about, [*runs, *baselines])
         look = params.model_dump(mode="json", include={"label", "note", "figures", "style"})
         look["style_files"] = [data_digest(f"results/*.{kind}") for kind in ("mplstyle", "html")]
@@ -133,5 +131,8 @@ def _data_params(block: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:
     data = block.data.model_dump(mode="json", exclude={"source"})
     if block.kind == "image":
         return {"content": expected_content(block.reader)}, data
-    own = {key: data.pop(key) for key in ("splits", "parts", "synth", "use_sa")}
-    return {key: own[key] for key in CORPUS_KEYS.get(block.reader, tuple(own))}, data
+    own = {key: data.pop(key) for key in OF_READERS}
+    read = {key: own[key] for key in CORPUS_KEYS.get(block.reader, tuple(own))}
+    if block.reader == "librispeech":
+        read["pins"] = data_digest("data/corpora.json")
+    return read, data

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from cmivae.registry import CORPUS_KEYS, OF_READERS
 from cmivae.study.checks import PAPER_EPOCHS
 from cmivae.study.params import Params
 
@@ -41,7 +42,10 @@ def deviations(params: Params, dataset: str) -> tuple[str, ...]:
     epochs = PAPER_EPOCHS[block.kind]
     if block.train.epochs != epochs:
         found.append(f"train.epochs {block.train.epochs} (paper: {epochs})")
-    found += [f"{key} {_text(value)} (default: {_text(default)})" for key, value, default in _changed(block)]
+    unread = set(OF_READERS) - set(CORPUS_KEYS.get(block.reader, OF_READERS)) if block.kind == "speech" else set()
+    for key, value, default in _changed(block):
+        if not (key.startswith("data.") and key.split(".")[1] in unread):  # what the reader does not read does nothing
+            found.append(f"{key} {_text(value)} (default: {_text(default)})")
     return tuple(found)
 
 
