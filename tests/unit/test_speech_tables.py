@@ -273,7 +273,6 @@ def test_deviations_of_speech_name_what_differs_and_only_that():
     assert cells["T1[cmi,0.4].eer_z"].deviations[1:] == (
         "train.epochs 30 (paper: 6000)",
         "data.splits dev=valid (default: none)",
-        "data.parts a b (default: train-clean-100 test-clean)",
         "data.max_trials 500 (default: all)",
     )
     assert cells["T1[quoted].eer_z"].deviations == ()

@@ -112,7 +112,8 @@ class Study:
         about = params.model_dump(mode="json", include={"label", "note", "seeds", "tables"})
         about["order"] = list(params.tables)
         about["printed"] = data_digest("results/printed/*.csv")
-        about["defaults"] = {name: module_digest(name) for name in DEFAULTS} | {"read": CORPUS_KEYS}
+        about["defaults"] = {name: module_digest(name) for name in DEFAULTS}
+        about["read"] = {name: list(keys) for name, keys in CORPUS_KEYS.items()}
         self._add("tables", "results/tables", about, [*runs, *baselines])
         look = params.model_dump(mode="json", include={"label", "note", "figures", "style"})
         look["style_files"] = [data_digest(f"results/*.{kind}") for kind in ("mplstyle", "html")]
