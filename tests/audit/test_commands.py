@@ -73,7 +73,7 @@ def test_both_spellings_of_an_address(text, means):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("nonsense", "is not an address"), ("T9[cmi,0.3]", "no table or figure 'T9'"), ("claim:C2", "no ledger of claims"),
+    [("nonsense", "is not an address"), ("T9[cmi,0.3]", "no table or figure 'T9'"), ("claim:C2", "audit claim:C2"),
      ("", "is not an address"), ("T4[]", "is not an address"), ("T4[a]b", "is not an address")],
 )  # fmt: skip
 def test_what_is_no_address(text, says):
@@ -121,7 +121,8 @@ def test_audit_of_a_part(say):
 @pytest.mark.parametrize(
     ("address", "says"),
     [("X4[cmi,0.4]", "known: X4[vanilla,0.0], X4[cmi,0.3]"), ("X4[cmi,0.3].foo", "known: nelbo"),
-     ("X3[cmi,0.9]", "it draws: vanilla,0.0"), ("X5[vanilla,0]", "it shows: digits-cmi-g030"), ("claim:C1", "ledger")],
+     ("X3[cmi,0.9]", "it draws: vanilla,0.0"), ("X5[vanilla,0]", "it shows: digits-cmi-g030"),
+     ("claim:C9", "known: C1, C2")],
 )  # fmt: skip
 def test_audit_says_what_there_is(address, says, say):
     assert says in say("audit", address, code=2)

@@ -5,11 +5,12 @@ import random
 import shutil
 
 import pytest
+import tiny
 from built import CELL, artefact_files, copy, overwrite, verified
 
 from cmivae.audit.book import Book
 from cmivae.provenance.io import digest, sha256_file, write_json
-from cmivae.provenance.ledger import read_record, seal
+from cmivae.provenance.ledger import read_record, seal, state
 from cmivae.provenance.specs import Study
 from cmivae.study.loading import load_params
 
@@ -78,11 +79,14 @@ def tamper(path, rng) -> str:
     return act.__name__
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.slow)])
-def test_every_random_tampering_is_found_and_the_file_is_named(count, victim, study):
-    files, rng, hit, missed = artefact_files(victim), random.Random(count), {}, []
+def tampered(victim, study, count: int) -> set[tuple[str, str]]:
+    """Damage one file after the other, of each stage alike, and verify; returns the kinds of files that were hit."""
+    groups: dict[str, list] = {}
+    for path in artefact_files(victim):
+        groups.setdefault("/".join(path.relative_to(victim).parts[:2]), []).append(path)
+    rng, hit, missed = random.Random(count), {}, []
     for number in range(count):
-        path = rng.choice(files)
+        path = rng.choice(groups[rng.choice(sorted(groups))])
         before, times = path.read_bytes(), path.stat()
         act = tamper(path, rng)
         report = verified(victim, "L2", study=study)
@@ -94,11 +98,38 @@ def test_every_random_tampering_is_found_and_the_file_is_named(count, victim, st
         overwrite(path, before)
         path.chmod(times.st_mode)
     assert missed == []
-    assert len(hit) > 15  # of every stage and kind of file
+    assert {stage for stage, _ in hit} == {group.partition("/")[2] for group in groups}
     assert verified(victim, "L2").findings == []
+    return set(hit)
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [250, pytest.param(500, marks=pytest.mark.slow)])
+def test_every_random_tampering_is_found_and_the_file_is_named(count, victim, study):
+    assert len(tampered(victim, study, count)) > 15
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.slow)])
+def test_every_random_tampering_of_speech_is_found(count, speech, tmp_path):
+    study = Study(load_params(speech / "params.yaml"))
+    assert len(tampered(copy(speech, tmp_path / "space"), study, count)) > 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_every_random_tampering_of_the_demo_is_found(tmp_path):
+    demo = tiny.REPOSITORY / "demo"
+    study = Study(load_params(demo / "params.yaml"))
+    for artefact in study.artefacts.values():
+        if reason := state(demo, artefact):
+            pytest.skip(f"run make demo first: {artefact.folder} of demo/ is not current ({reason})")
+    victim = tmp_path / "demo"
+    for name in ("data", "runs", "results"):
+        shutil.copytree(demo / name, victim / name)
+    shutil.copy(demo / "params.yaml", victim)
+    assert len(tampered(victim, study, 500)) > 20
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_false_alarm_over_clean_verifications(count, space, study):
     alarms = [report.findings for _ in range(count) if (report := verified(space, study=study)).findings]
     assert alarms == []

@@ -43,10 +43,9 @@ def parse(text: str, names: list[str]) -> Address:
     """
     if text.startswith("claim:"):
         raise UserError(
-            f"there is no claim {text.removeprefix('claim:')!r}",
+            "a claim rests on many cells",
             where=text,
-            why="this version keeps no ledger of claims",
-            fix="ask for the cells that the claim is about, e.g. cmivae audit 'T4[cmi,0.3].aolr'",
+            fix=f"cmivae audit {text} names them; cmivae verify {text} proves them",
         )
     found = _BRACKETS.fullmatch(text.strip()) or _PLAIN.fullmatch(text.strip())
     if found is None:

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from cmivae.audit.book import Book
+from cmivae.provenance.io import sha256_file
 from cmivae.provenance.ledger import Record
 
 INDEX = "utterances.csv"
@@ -15,19 +16,16 @@ def audio_of(book: Book, folder: str, record: Record) -> tuple[dict[str, str], s
 
     Returns: digest by path (relative to the workspace where it lies within it), and a note, empty if all is there.
     """
-    index = book.workspace / folder / INDEX
+    index, own = book.workspace / folder / INDEX, record.files().get(INDEX)
     recorded = record.values.get("source")
-    if record.values["stage"] != "fetch" or recorded is None or not index.is_file():
-        return {}, ""
+    if recorded is None or own is None or not index.is_file() or sha256_file(index) != own["sha256"]:
+        return {}, ""  # a damaged index is a finding of its own
     block = book.study.params.datasets.get(folder.rpartition("/")[2])
     source = (block.data.source if block else None) or recorded  # where params say that it lies now, or where it lay
     root = Path(source).expanduser()
     root = root.parent if (book.workspace / root).is_file() else root  # a manifest
-    try:
-        rows = list(csv.DictReader(index.read_text(encoding="utf-8").splitlines()))
-        found = {str(root / row["path"]): row["sha256"] for row in rows}
-    except (KeyError, TypeError, UnicodeDecodeError, csv.Error):
-        return {}, ""  # the index is damaged, which its own digest says
+    rows = csv.DictReader(index.read_text(encoding="utf-8").splitlines())
+    found = {str(root / row["path"]): row["sha256"] for row in rows}
     found = {path: sha256 for path, sha256 in found.items() if path.removeprefix(f"{folder}/") not in record.files()}
     if found and not (book.workspace / root).is_dir():
         return {}, f"the audio of {folder} does not lie on this machine: {len(found)} files not read"

@@ -7,21 +7,23 @@ from typing import Any
 
 from cmivae.errors import UserError
 
-COMMANDS = ("audit", "verify", "why", "diff", "plan", "status", "doctor", "export")
+COMMANDS = ("audit", "verify", "claims", "why", "diff", "plan", "status", "doctor", "export")
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
 
 
 def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add all commands of the audit; ``add`` takes name, function, help and an example."""
     command = add("audit", _audit, "say what made a number, a row or a point", "cmivae audit t4.cmi.g0.3.aolr")
-    command.add_argument("address", help="'T4[cmi,0.3].aolr' or t4.cmi.g0.3.aolr, 'T4[cmi,0.3]', 'F3a[cmi,0.3]'")
+    addresses = "'T4[cmi,0.3].aolr' or t4.cmi.g0.3.aolr, 'T4[cmi,0.3]', 'F3a[cmi,0.3]', claim:C2"
+    command.add_argument("address", help=addresses)
     _json(command)
     command = add("verify", _verify, "prove numbers, from links to training again", "cmivae verify --level L2")
-    command.add_argument("address", nargs="?", help="a cell, row or point; left out: everything")
+    command.add_argument("address", nargs="?", help="a cell, row, point or claim; left out: everything")
     command.add_argument("--all", action="store_true", help="everything (the default without an address)")
     command.add_argument("--level", type=_level, default="L2", help="L0 links, L1 hashes, L2 digits from metrics, "
                          "L3 metrics from embeddings, L4 embeddings from weights, L5 weights from data")  # fmt: skip
     _json(command)
+    _json(add("claims", _claims, "weigh the paper's claims, by its numbers and by ours", "cmivae -C demo claims"))
     command = add("why", _why, "say why a run is stale, or that it is not", "cmivae why mnist-cmi-g030/s0")
     command.add_argument("run", help="a run (mnist-cmi-g030/s0), a folder (runs/train/mnist-cmi-g030/s0) or an address")
     command = add("diff", _diff, "compare two cells or two runs", "cmivae diff t4.cmi.g0.3.aolr t4.beta.g0.3.aolr")
@@ -65,6 +67,11 @@ def _audit(options: argparse.Namespace) -> None:
     from cmivae.audit.render import audit_text
 
     book = _book(options)
+    if options.address.startswith("claim:"):
+        from cmivae.audit.ledger import claim_facts, claim_of, claim_text
+
+        _print(claim_facts(book, claim_of(options.address)), claim_text, options.json)
+        return
     address = parse(options.address, book.names)
     if address.name in book.study.params.figures:
         facts = point_facts(book, address)
@@ -90,6 +97,12 @@ def _verify(options: argparse.Namespace) -> None:
             why=report.findings[0].what,
             fix=report.findings[0].fix,
         )
+
+
+def _claims(options: argparse.Namespace) -> None:
+    from cmivae.audit.ledger import ledger, ledger_text
+
+    _print(ledger(_book(options)), ledger_text, options.json)
 
 
 def _why(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from cmivae.audit.book import FIGURES, TABLES, Book
 from cmivae.audit.digits import check_digits
 from cmivae.audit.findings import Lineage, Report
 from cmivae.audit.hashes import Checker
+from cmivae.audit.ledger import PREFIX, cells_of_claim, claim_of
 from cmivae.audit.points import cells_of, figure_runs
 from cmivae.audit.remake import STAGES, check_stage
 from cmivae.errors import UserError
@@ -38,8 +39,10 @@ def _scope(book: Book, address: str | None) -> tuple[list[Cell], list[str], list
     params = book.study.params
     if address is None:
         return _all_cells(book), list(book.study.artefacts), list(params.figures)
-    wanted = parse(address, book.names)
     figures, runs = [], []
+    if address.startswith(PREFIX):
+        return _made(book, cells_of_claim(book, claim_of(address)), [], [])
+    wanted = parse(address, book.names)
     if wanted.name in params.figures:
         figures = [wanted.name]
         is_panel = bool(params.figures[wanted.name].configs)
@@ -51,7 +54,14 @@ def _scope(book: Book, address: str | None) -> tuple[list[Cell], list[str], list
         cells = [book.cell(wanted)[0]]
     else:
         cells = book.row(wanted)
-    runs += book.run_folders(cells)
+    return _made(book, cells, runs, figures)
+
+
+def _made(
+    book: Book, cells: list[Cell], runs: list[str], figures: list[str]
+) -> tuple[list[Cell], list[str], list[str]]:
+    """These, and all that cells and runs are made of."""
+    runs = [*runs, *book.run_folders(cells)]
     made = {name for run in runs for name in book.closure(run)} | {TABLES} | ({FIGURES} if figures else set())
     order = {folder: number for number, folder in enumerate(book.study.artefacts)}
     return cells, sorted(made, key=lambda folder: order.get(folder, -1)), figures

@@ -33,6 +33,7 @@ class Comparison:
     ours: str = "cmi"
     rival: str = "beta"
     within: float = 0.0  # same: so much of the rival's value
+    wording: str = ""  # of the text, which one exception contradicts
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ class Claim:
     key: str
     statement: str
     where: str
-    wording: str
     compare: tuple[Comparison, ...]
 
 
@@ -77,6 +77,11 @@ class Part:
 
     def count(self, outcome: str) -> int:
         return sum(pair.outcome == outcome for pair in self.pairs)
+
+    @property
+    def exceptions(self) -> list["Pair"]:
+        """Pairs that go the other way."""
+        return [pair for pair in self.pairs if pair.outcome == "against"]
 
     @property
     def counts(self) -> str:

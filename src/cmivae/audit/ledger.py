@@ -1,0 +1,176 @@
+"""The ledger of claims: what the paper says, what its own tables say of that, and what a workspace's cells say."""
+
+from typing import Any
+
+from cmivae.audit.address import shell_safe
+from cmivae.audit.book import CELLS, Book
+from cmivae.audit.render import line, number, table
+from cmivae.errors import UserError
+from cmivae.results.claims import BELOW, Claim, Pair, Part, claims, heading, our_parts, printed_parts, verdict
+from cmivae.results.record import Cell
+
+PREFIX = "claim:"
+SHOWN = 3  # exceptions to the wording; the rest is counted
+CAUTION = "not the paper's scale, so that this says nothing of what the paper's setting would give"
+
+
+def claim_of(text: str) -> Claim:
+    """The claim that ``claim:C2`` names.
+
+    Raises:
+        UserError: there is none.
+    """
+    key = text.removeprefix(PREFIX).strip().upper()
+    if key not in claims():
+        raise UserError(f"there is no claim {key!r}", where=text, fix=f"known: {', '.join(claims())}")
+    return claims()[key]
+
+
+def ledger(book: Book) -> dict[str, Any]:
+    """Every claim; cells are read where there are any."""
+    return _about(book) | {"claims": [claim_facts(book, claim) for claim in claims().values()]}
+
+
+def _about(book: Book) -> dict[str, Any]:
+    label = book.study.params.label
+    return {"label": label, "note": book.study.params.note, "caution": "" if label == "paper" else CAUTION}
+
+
+def claim_facts(book: Book, claim: Claim) -> dict[str, Any]:
+    """One claim: the paper's evidence and ours, each with a verdict and all pairs."""
+    cells = book.cells() if (book.workspace / CELLS).is_file() else []
+    paper, ours = printed_parts(claim), our_parts(claim, book.study.params, cells)
+    about = {"claim": claim.key, "statement": claim.statement, "where": claim.where}
+    return _about(book) | about | {"paper": _evidence(paper) | _against(paper), "ours": _evidence(ours)}
+
+
+def cells_of_claim(book: Book, claim: Claim) -> list[Cell]:
+    """The cells of a workspace that a claim rests on.
+
+    Raises:
+        UserError: there is none.
+    """
+    cells = {cell.address: cell for cell in book.cells()}
+    parts = our_parts(claim, book.study.params, cells.values())
+    sides = [side for part in parts for pair in part.pairs for side in (pair.ours, pair.rival)]
+    found = dict.fromkeys(side.place for side in sides if side.place in cells)
+    if not found:
+        raise UserError(
+            f"claim {claim.key} was not run here", fix=f"cmivae audit {PREFIX}{claim.key} says what it needs"
+        )
+    return [cells[address] for address in found]
+
+
+def _evidence(parts: list[Part]) -> dict[str, Any]:
+    return {"verdict": verdict(parts), "parts": [_part(part) for part in parts]}
+
+
+def _against(parts: list[Part]) -> dict[str, list[str]]:
+    """Printed numbers that the text's own words do not allow."""
+    found = [
+        f'"{part.comparison.wording}": not {pair.ours.place} {number(pair.ours.value)} '
+        f"against {number(pair.rival.value)}"
+        for part in parts
+        for pair in part.exceptions
+        if part.comparison.wording
+    ]
+    return {"against_wording": found}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    how = part.comparison
+    ran = len(part.pairs) > part.count("missing")
+    return {
+        "table": part.table,
+        "column": how.column,
+        "says": _says(part),
+        "held": part.count("held"),
+        "against": part.count("against"),
+        "tied": part.count("tied"),
+        "missing": part.count("missing"),
+        "counts": part.counts if ran else "not run",
+        "sign_test_p": part.p,
+        "verdict": part.verdict,
+        "pairs": [_pair(pair) for pair in part.pairs],
+    }
+
+
+def _says(part: Part) -> str:
+    how = part.comparison
+    rival = "falls with gamma" if how.rival == BELOW else how.rival
+    level = f"within {how.within:.0%} of" if how.better == "same" else f"{how.better} than"
+    return f"{heading(how)} of {how.ours} {rival if how.rival == BELOW else f'{level} {rival}'}"
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    sides = {
+        name: {"address": side.place, "value": side.value, "problem": side.problem}
+        for name, side in (("ours", pair.ours), ("rival", pair.rival))
+    }
+    values = pair.ours.value, pair.rival.value
+    difference = None if None in values else values[0] - values[1]
+    seeds = {"held": pair.seeds[0], "of": pair.seeds[1]} if pair.seeds[1] else None
+    return {"gamma": pair.gamma, **sides, "difference": difference, "outcome": pair.outcome, "seeds": seeds}
+
+
+def ledger_text(found: dict[str, Any]) -> str:
+    """The ledger in words: three lines a claim, and the exceptions."""
+    lines = [_workspace(found)]
+    for each in found["claims"]:
+        lines += ["", f"{each['claim']}  {each['statement']}", line("where", each["where"])]
+        lines += [*_short("paper", each["paper"]), *_short("ours", each["ours"])]
+    return "\n".join([*lines, "", f"cmivae audit {PREFIX}C1 shows the pairs behind a line. {_LEGEND}"])
+
+
+_LEGEND = "Counts are gammas held/compared; supported needs all of at least six (two-sided sign test, p < 0.05)."
+
+
+def _workspace(found: dict[str, Any]) -> str:
+    caution = f": {found['caution']}" if found["caution"] else ""
+    return f"{found['label']} workspace{caution}" + (f" ({found['note']})" if found["note"] else "")
+
+
+def _short(name: str, evidence: dict[str, Any]) -> list[str]:
+    by: dict[str, list[str]] = {}
+    for part in evidence["parts"]:
+        missing = f", {part['missing']} missing" if part["missing"] and part["counts"] != "not run" else ""
+        by.setdefault(part["says"], []).append(f"{part['counts']} ({part['table']}{missing})")
+    texts = [f"{says} {', '.join(counts)}" for says, counts in by.items()]
+    lines = [line(name, f"{evidence['verdict']}: {texts[0]}"), *(line("", text) for text in texts[1:])]
+    against = evidence.get("against_wording", [])
+    lines += [line("", f"contradicts {text}") for text in against[:SHOWN]]
+    return lines + ([line("", f"and {len(against) - SHOWN} more (--json has all)")] if len(against) > SHOWN else [])
+
+
+def claim_text(found: dict[str, Any]) -> str:
+    """One claim with all its pairs, and how to audit the cells that it rests on."""
+    lines = [f"{found['claim']}  {found['statement']}", line("where", found["where"])]
+    lines.append(line("label", _workspace(found)))
+    for name in ("paper", "ours"):
+        lines += ["", *_short(name, found[name])]
+        for part in found[name]["parts"]:
+            lines += _pairs(part)
+    asked = [pair["ours"]["address"] for part in found["ours"]["parts"] for pair in part["pairs"]
+             if pair["ours"]["value"] is not None]  # fmt: skip
+    lines.append("")
+    if asked:
+        lines.append(line("audit", f"cmivae audit {shell_safe(asked[0])}, and so any address above"))
+        lines.append(line("prove", f"cmivae verify {PREFIX}{found['claim']} --level L3"))
+    else:
+        lines.append(line("audit", "no cell of this workspace is compared here"))
+    return "\n".join(lines)
+
+
+def _pairs(part: dict[str, Any]) -> list[str]:
+    if not part["pairs"]:
+        return []
+    rows = [[f"{part['table']}, {part['column']}", "value", "rival", "value", "difference", "", "seeds"]]
+    for pair in part["pairs"]:
+        ours, rival, seeds = pair["ours"], pair["rival"], pair["seeds"]
+        rows.append([
+            ours["address"], ours["problem"] or number(ours["value"]), rival["address"],
+            rival["problem"] or number(rival["value"]), number(pair["difference"]), pair["outcome"],
+            f"{seeds['held']}/{seeds['of']}" if seeds else "",
+        ])  # fmt: skip
+    p = "" if part["sign_test_p"] is None else f", sign test p {part['sign_test_p']:.2g}"
+    return ["", *table(rows), line("", f"{part['says']}: {part['counts']}{p}: {part['verdict']}")]
