@@ -15,18 +15,18 @@ DECIBEL = 20 / math.log(10)  # decibels a natural unit of log magnitude
 BIN_FLOOR = 1e-8  # of a variance, for a bin that never changes
 
 
-def window_of(data: SpeechData) -> Tensor:
-    """The analysis window.  (win_length,)"""
-    made = torch.hamming_window if data.window == "hamming" else torch.hann_window
-    window = made(data.win_length)
-    return window.sqrt() if data.window == "sqrt_hann" else window
+def window_of(name: str, length: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The periodic analysis window of this name: hann, sqrt_hann or hamming.  (length,)"""
+    made = torch.hamming_window if name == "hamming" else torch.hann_window
+    window = made(length, dtype=dtype)
+    return window.sqrt() if name == "sqrt_hann" else window
 
 
 class Features:
     """Log-magnitude frames of one waveform at a time; settings are those of ``params.yaml:datasets.*.data``."""
 
     def __init__(self, data: SpeechData):
-        self.data, self.window = data, window_of(data)
+        self.data, self.window = data, window_of(data.window, data.win_length)
         self.piece = data.segment * data.hop_length  # samples of a segment cut from the waveform: 3,200, 200 ms
         self.padded = (data.segment - 1) * data.hop_length + data.n_fft  # 3,440
         self.bins = data.n_fft // 2 + 1

@@ -14,14 +14,10 @@ import torch.nn.functional as F
 import torchaudio.functional as audio
 from torch import Tensor
 
+from cmivae.data.features import window_of
 from cmivae.study.params import SpeechData
 
 SILENT_DB = -70.0  # dB of full scale: an RMS below this is no sound; quiet speech has about -45
-_WINDOWS = {
-    "hann": torch.hann_window,
-    "sqrt_hann": lambda length, **kw: torch.hann_window(length, **kw).sqrt(),
-    "hamming": torch.hamming_window,
-}
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Stft:
         """The window, (win_length,) float64."""
         if isinstance(self.window, Tensor):
             return self.window.to("cpu", torch.float64)
-        return _WINDOWS[self.window](self.win_length, dtype=torch.float64)
+        return window_of(self.window, self.win_length, torch.float64)
 
 
 @dataclass(frozen=True)
