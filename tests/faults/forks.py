@@ -15,20 +15,10 @@ from pathlib import Path
 SERVER = multiprocessing.get_context("forkserver")
 STAGES = ("embed", "evaluate", "fetch", "prepare", "train", "baseline")
 SERVER.set_forkserver_preload(
-    [
-        "pytest",
-        "cmivae.cli",
-        "cmivae.study.loading",
-        "filelock",
-        "cmivae.stages.runner",
-        "cmivae.stages.tables",
-        "cmivae.training.loop",
-        "forks",
-        "hooks",
-        "warm",
-    ]
-    + [f"cmivae.stages.{kind}.{stage}" for kind in ("image", "speech") for stage in STAGES]
+    [f"cmivae.stages.{kind}.{stage}" for kind in ("image", "speech") for stage in STAGES]
+    + ["cmivae.cli", "cmivae.study.loading", "cmivae.stages.runner", "cmivae.stages.tables", "cmivae.stages.overview"]
     + ["cmivae.models.pixelcnn_vae", "cmivae.models.dsae", "cmivae.objectives.objectives", "cmivae.data.synth"]
+    + ["cmivae.training.loop", "filelock", "pytest", "forks", "hooks", "warm"]
 )
 Hook = tuple[Callable, Sequence]  # called in the child before the command
 

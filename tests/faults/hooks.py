@@ -136,3 +136,36 @@ def signal_in(place: str, number: int) -> None:
         return original(*arguments, **more)
 
     setattr(owner, name, wrapped)
+
+
+def not_finite_at(step: int, place: str, value: float) -> None:
+    """Put NaN or infinity into one place in a step."""
+    _at_step(step, lambda trainer: _spoil(trainer, place, value), "before")
+
+
+def _spoil(trainer, place: str, value: float) -> None:
+    model = trainer.job.model
+    own = next(kind for kind in ("zs", "z", "estimator") if kind in trainer.contenders)
+    critic = trainer.contenders["estimator" if place.startswith("estimator") else own].module
+    if place == "batch":
+        model.register_forward_pre_hook(lambda module, given: (_with(given[0], value), *given[1:]))
+    elif place in ("weights", "critic weights"):
+        _largest(model if place == "weights" else critic).data.view(-1)[0] = value
+    elif place == "gradient":
+        _largest(model).register_hook(lambda gradient: _with(gradient, value))
+    else:
+        calls = iter(range(trainer.job.params.critic_steps))  # only the last update of this critic in the step
+        last = trainer.job.params.critic_steps - 1
+        _largest(critic).register_hook(
+            lambda gradient: _with(gradient, value) if next(calls, None) == last else gradient
+        )
+
+
+def _largest(module):
+    return max(module.parameters(), key=lambda weight: weight.numel())
+
+
+def _with(tensor, value: float):
+    spoiled = tensor.clone()
+    spoiled.view(-1)[0] = value
+    return spoiled

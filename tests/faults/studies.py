@@ -18,7 +18,7 @@ CONFIGS = """\
   voices-beta-g080: {dataset: voices, objective: beta, gamma: 0.8}
   voices-mi-g080: {dataset: voices, objective: mi, gamma: 0.8}
 """
-EPOCHS = 6
+EPOCHS, STEPS = 6, 4  # steps an epoch
 
 
 def text(epochs: int = EPOCHS, minutes: float = 0.0) -> str:
