@@ -1,6 +1,8 @@
 """Faults that a child arms in itself before its command runs."""
 
 import os
+import resource
+import shutil
 import signal
 import sys
 import time
@@ -169,3 +171,20 @@ def _with(tensor, value: float):
     spoiled = tensor.clone()
     spoiled.view(-1)[0] = value
     return spoiled
+
+
+def no_file_above(size: int) -> None:
+    """The kernel lets no file grow above so many bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def as_nobody() -> None:
+    """Give up being root, whom permissions do not bind."""
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def vanish_at(step: int, path: str) -> None:
+    """A folder is removed in the middle of a step."""
+    _at_step(step, lambda trainer: shutil.rmtree(path), "before")
