@@ -60,9 +60,10 @@ def refused(space, whole, point, hook=None) -> str:
 
 @pytest.mark.row(
     "disk full",
-    "a file system of 40 MB filled but for a random rest (where one may be mounted), and a limit on the size of a file, "
-    "in turn, while data is prepared, a run trains, is embedded and evaluated",
-    "`no space left` with the path, exit code 2, no artefact; with space again the same command ends with the same bytes",
+    "a file system of 40 MB filled but for a random rest (where one may be mounted), and a limit on the size of a "
+    "file, in turn, while data is prepared, a run trains, is embedded and evaluated",
+    "`no space left` with the path, exit code 2, no artefact; with space again the same command ends with the same "
+    "bytes",
 )
 @times(short=2, full=14)
 def test_a_full_disk(count, tmp_path, whole, chance, row):
@@ -143,10 +144,10 @@ def test_read_only_folders(count, tmp_path, whole, row):
 
 @pytest.mark.row(
     "vanished folders",
-    "a file where a folder should be, prepared data and the workspace gone, resume state and workspace removed in the "
-    "middle of a training, the folder that is being built removed",
-    "one message with the path and what to do, exit code 2, or a right result; put back, the same command ends with the "
-    "same bytes",
+    "a file where a folder should be, prepared data and the workspace gone, resume state and workspace removed in "
+    "the middle of a training, the folder that is being built removed",
+    "one message with the path and what to do, exit code 2, or a right result; put back, the same command ends with "
+    "the same bytes",
 )
 @times(short=2, full=7)
 def test_vanished_folders(count, tmp_path, whole, row):
@@ -172,8 +173,15 @@ def test_vanished_folders(count, tmp_path, whole, row):
         studies.same(files(space / TRAIN[2]), files(whole / TRAIN[2]))
         shutil.rmtree(space / TRAIN[2])
 
-    cases = [(removed, ".cmivae/scratch"), (file_at, "runs/train"), (file_at, ".cmivae"), (gone, "data/prepared/digits"),
-             (gone, ""), (removed, ""), (rebuilt, ".cmivae/building")]  # fmt: skip
+    cases = [
+        (removed, ".cmivae/scratch"),
+        (file_at, "runs/train"),
+        (file_at, ".cmivae"),
+        (gone, "data/prepared/digits"),
+        (gone, ""),
+        (removed, ""),
+        (rebuilt, ".cmivae/building"),
+    ]
     for number, (act, path) in enumerate(cases[:count]):
         with row.case(f"{act.__name__} {path or 'workspace'}"):
             space = lacking(whole, tmp_path / str(number), TRAIN[2])
