@@ -183,8 +183,8 @@ def shuffle_times(folder: Path, chance: random.Random) -> None:
 
 @pytest.mark.row(
     "fresh clones with shuffled times",
-    "git clone, dvc pull from a local remote, then every file of data, runs, results and code at a random time, past or "
-    "future",
+    "git clone, dvc pull from a local remote, then every file of data, runs, results and code at a random time, past "
+    "or future",
     "snakemake -n plans no job and dvc status finds no change",
 )
 @pytest.mark.fault
