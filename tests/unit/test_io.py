@@ -89,6 +89,13 @@ def test_nothing_written_is_an_error(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_a_name_too_long_is_said_and_not_what_cleaning_up_says(tmp_path):
+    with pytest.raises(UserError, match="cannot be read or written") as caught:
+        write_bytes(tmp_path / ("x" * 250), b"new")
+    assert caught.value.where.endswith("x" * 250)
+    assert names(tmp_path) == []
+
+
 @given(value=JSON)
 def test_canonical_round_trips_and_is_one_spelling(value):
     text = canonical(value)
@@ -129,7 +136,7 @@ def test_json_file_round_trips(value, tmp_path_factory):
     assert read_json(path) == value
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe", b"{'a': 1}"])
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe", b"{'a': 1}", b"[" * 100_000])
 def test_bad_json_is_named(content, tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(content)

@@ -32,8 +32,14 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(path, error) from error
     finally:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(OSError):  # what went wrong before is what counts
             temporary.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed in ``atomic_path`` left in a folder; only who has it locked may."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:
@@ -62,7 +68,7 @@ def read_json(path: Path | str) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError("a file is missing", where=str(path), fix="run the stage that makes it") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UserError("a file is not readable JSON", where=str(path), why=str(error)) from None
 
 

@@ -15,7 +15,7 @@ from cmivae.progress import log
 from cmivae.provenance.code import imported_now
 from cmivae.provenance.context import Context
 from cmivae.provenance.environment import environment, git_state
-from cmivae.provenance.io import digest
+from cmivae.provenance.io import digest, sweep
 from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_record
 from cmivae.provenance.orchestrator import IN_JOB
 from cmivae.provenance.slots import gpu_slot
@@ -44,6 +44,7 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
         environment(), git_state()  # as they are when the work starts
         target = workspace / artefact.folder
         folder = target if artefact.stage in IN_PLACE else _aside(workspace, artefact)
+        sweep(folder)
         context = Context(workspace, study, artefact, folder, source=source, force=force)
         watch = Stopwatch()
         frame = imported_now()  # what the commands themselves need, before the stage imports its own
