@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
 
-.PHONY: setup demo test test-slow lint bench lock
+.PHONY: setup demo test test-slow test-faults lint bench lock
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ test: $(READY)
 # Paper-size equality checks and repeated kills.
 test-slow: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile -m slow --timeout 1800 --durations 10
+
+# Every fault of docs/reliability.md in its full number, and that page's table anew. FAULT_SEED=1 makes other choices.
+test-faults: $(READY)
+	@$(RUN) FAULT_REPORT=docs/reliability.md pytest tests/faults -m fault -n 2 --dist loadfile --durations 10
 
 # snakemake --lint wants a container a rule; its other findings count.
 lint: $(READY)

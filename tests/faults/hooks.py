@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from cmivae.provenance import io
 from cmivae.training import checkpoint, loop
 
 
@@ -188,3 +189,8 @@ def as_nobody() -> None:
 def vanish_at(step: int, path: str) -> None:
     """A folder is removed in the middle of a step."""
     _at_step(step, lambda trainer: shutil.rmtree(path), "before")
+
+
+def kill_at_fsync() -> None:
+    """SIGKILL when the first file is written and not yet in its place."""
+    io._fsync = lambda path: os.kill(os.getpid(), signal.SIGKILL)

@@ -9,6 +9,7 @@ import time
 import pytest
 import studies
 from faultbook import times
+from hooks import kill_at_fsync
 
 from cmivae.provenance.io import read_json
 
@@ -94,3 +95,15 @@ def test_a_second_process_on_the_same_run_stops_at_once_and_harms_nothing(tmp_pa
     studies.same(studies.outcome(two, config), studies.outcome(whole, config))
     (segment,) = read_json(two / "runs/train" / config / "s0/run.json")["segments"]
     assert segment["end"] == "finished"
+
+
+def test_what_a_killed_fetch_left_half_written_is_swept_away(tmp_path, prepared):
+    """Else ``cmivae record`` would refuse the folder."""
+    space = studies.copy(prepared, tmp_path / "space")
+    folder = space / "data/raw/digits"
+    before = sorted(path.name for path in folder.iterdir())
+    shutil.rmtree(folder)
+    assert studies.run(space, "fetch", "digits", hook=(kill_at_fsync, ())).wait() == -signal.SIGKILL
+    assert [path.suffix for path in folder.iterdir()] == [".part"]
+    studies.run(space, "fetch", "digits").must(0)
+    assert sorted(path.name for path in folder.iterdir()) == before
