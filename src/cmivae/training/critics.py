@@ -23,6 +23,7 @@ class Contender:
     marginal: Marginal
     generator: torch.Generator
     precision: str = "float32"
+    norm: Tensor | None = None  # of the gradient of the last update
 
     def step(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
         """One update by Eq. 12 on samples of q(z, s); returns the loss in nats, detached."""
@@ -32,6 +33,7 @@ class Contender:
             loss = critic_loss(self.module.logit(embedded, z), self.module.logit(embedded, negatives))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.norm = nn.utils.get_total_norm([weight.grad for weight in self.module.parameters() if weight.grad is not None])
         self.optimiser.step()
         return loss.detach()
 

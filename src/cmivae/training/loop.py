@@ -182,7 +182,8 @@ class Trainer:
             **critic_losses,
             **extra,
         )
-        self.healthy = self.healthy & finite(loss, norm, *critic_losses.values())
+        norms = [contender.norm for contender in self.contenders.values()]
+        self.healthy = self.healthy & finite(loss, norm, *critic_losses.values(), *norms)
 
     def _critic_steps(self, x: Tensor, z: Tensor, s: Tensor) -> dict[str, Tensor]:
         losses = {}
