@@ -33,7 +33,8 @@ class Contender:
             loss = critic_loss(self.module.logit(embedded, z), self.module.logit(embedded, negatives))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.norm = nn.utils.get_total_norm([weight.grad for weight in self.module.parameters() if weight.grad is not None])
+        gradients = [weight.grad for weight in self.module.parameters() if weight.grad is not None]
+        self.norm = nn.utils.get_total_norm(gradients)
         self.optimiser.step()
         return loss.detach()
 
