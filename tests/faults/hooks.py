@@ -153,7 +153,7 @@ def _spoil(trainer, place: str, value: float) -> None:
     if place == "batch":
         model.register_forward_pre_hook(lambda module, given: (_with(given[0], value), *given[1:]))
     elif place in ("weights", "critic weights"):
-        _largest(model if place == "weights" else critic).data.view(-1)[0] = value
+        _first(_largest(model if place == "weights" else critic).data, value)
     elif place == "gradient":
         _largest(model).register_hook(lambda gradient: _with(gradient, value))
     else:
@@ -169,9 +169,13 @@ def _largest(module):
 
 
 def _with(tensor, value: float):
-    spoiled = tensor.clone()
-    spoiled.view(-1)[0] = value
-    return spoiled
+    return _first(tensor.clone(), value)
+
+
+def _first(tensor, value: float):
+    """The first element of a tensor, whatever its order in memory, is this now."""
+    tensor[(0,) * tensor.dim()] = value
+    return tensor
 
 
 def no_file_above(size: int) -> None:
