@@ -19,7 +19,7 @@ CONFIGS = ("digits-cmi-g030", "voices-cmi-g080", "digits-mi-g030", "voices-mi-g0
     "gradient of the estimator, at a random step, first and last ones too",
     "the run fails in that very step, writes no weights, and tables say `failed` and average nothing",
 )
-@times(short=3, full=24)
+@times(short=6, full=24)
 def test_it_is_found_in_the_same_step_and_reaches_no_table(count, tmp_path, prepared, chance, row):
     for number in range(count):
         place, config = PLACES[number % len(PLACES)], CONFIGS[number // 2 % len(CONFIGS)]

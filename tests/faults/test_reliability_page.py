@@ -31,13 +31,13 @@ def made(fault: str, **more) -> faultbook.Row:
 def test_the_table_says_what_failed_and_what_was_not_run():
     first, second, *_ = faultbook.FAULTS
     table = faultbook.table([made(first, tried=2, failures=["x"]), made(first, tried=3), made(second, tried=1000)])
-    page = faultbook.replaced(f"before\n{faultbook.BEGIN}\nold\n{faultbook.END}\nafter\n", table)
+    page = faultbook.replaced(f"before\n{faultbook.BEGIN}\nstale table\n{faultbook.END}\nafter\n", table)
     found = rows(page)
     assert (found.pop(first), found.pop(second)) == ((5, 4), (1000, 1000))
     assert set(found.values()) == {(0, 0)}
     assert page.startswith("before\n")
     assert page.endswith("\nafter\n")
-    assert "old" not in page
+    assert "stale table" not in page
 
 
 def test_a_case_that_fails_is_counted_and_the_others_are_still_tried():
