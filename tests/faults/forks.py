@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -39,6 +40,18 @@ def _child(arguments: list[str], log: str, hook: Hook | None) -> None:
     os._exit(code)
 
 
+def _serve() -> None:
+    """Start the server, once, with our own import path: Python 3.11 gives it none."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
 class Child:
     """One ``cmivae`` command in a forked process.
 
@@ -50,6 +63,7 @@ class Child:
 
     def __init__(self, arguments: list[str], log: Path, hook: Hook | None = None):
         self.log = log
+        _serve()
         self.process = SERVER.Process(target=_child, args=(arguments, str(log), hook), daemon=True)
         self.process.start()
 
