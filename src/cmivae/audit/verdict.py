@@ -16,10 +16,9 @@ def against_paper(cell: Cell) -> dict[str, Any]:
 
     Where the paper prints a standard error too, both are in the interval; our seeds alone give the degrees of freedom.
     """
-    if cell.aggregate == "quoted":
-        found = {"value": cell.paper, "difference": None, "interval": None}
-        return found | {"verdict": "quoted by the paper from others: nothing of ours stands behind it"}
     found: dict[str, Any] = {"value": cell.paper, "difference": None, "interval": None, "verdict": ""}
+    if cell.aggregate == "quoted":
+        return found | {"verdict": "quoted by the paper from others: nothing of ours stands behind it"}
     if cell.paper is None:
         return found | {"verdict": "the paper prints no such number"}
     if cell.value is None:
@@ -41,7 +40,7 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
     """Mean difference over the same seeds, its standard error, confidence interval and two-sided p (paired t-test)."""
     mean, se, n = mean_se([a - b for a, b in zip(ours, theirs, strict=True)])
     found: dict[str, Any] = {"difference": mean, "se": se, "n": n, "interval": None, "p": None}
-    if n > 1 and se:
+    if n > 1 and mean is not None and se:
         from scipy.special import stdtr
 
         half = quantile(n - 1) * se
