@@ -35,7 +35,7 @@ class DvcLock:
         found: dict[str, tuple[str, str]] = {}
         heads = [*re.finditer(r"^  (?=\S)(.+):\n", self.text, flags=re.MULTILINE)]
         ends = [*(head.start() for head in heads[1:]), len(self.text)]
-        for head, end in zip(heads, ends, strict=True):
+        for head, end in zip(heads, ends, strict=False):  # without a head there is still the end
             block = self.text[head.end() : end]
             _, _, outs = block.partition("    outs:\n")  # the last part of a stage; its params are long, and not asked
             try:
