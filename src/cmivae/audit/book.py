@@ -40,6 +40,7 @@ class Book:
 
     @property
     def is_archive(self) -> bool:
+        """Whether this is a release archive: no weights, no DVC, no git."""
         return (self.workspace / ARCHIVE).is_file()
 
     @property

@@ -26,6 +26,7 @@ class DvcLock:
 
     @cached_property
     def text(self) -> str:
+        """The lock as it stands; empty where there is none."""
         path = self.workspace / LOCK
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 

@@ -46,7 +46,7 @@ class FrameWriter:
         self.written += len(frames)
 
     def rescale(self, change: Callable[[Tensor], Tensor]) -> None:
-        """Replace all frames by ``change`` of them, once all are written.
+        """Replace all frames by ``change`` of them, once all are written; it maps (L, F) -> (L, F).
 
         Raises:
             ValueError: fewer or more frames came than were announced.

@@ -25,6 +25,7 @@ class Context:
 
     @property
     def params(self) -> Params:
+        """All of ``params.yaml``."""
         return self.study.params
 
     @property

@@ -29,6 +29,7 @@ class Record:
 
     @property
     def spec(self) -> str:
+        """Digest of what it was made of."""
         return self.values["spec"]
 
     @property

@@ -76,6 +76,7 @@ class Part:
     pairs: tuple[Pair, ...]
 
     def count(self, outcome: str) -> int:
+        """How many pairs ended so."""
         return sum(pair.outcome == outcome for pair in self.pairs)
 
     @property

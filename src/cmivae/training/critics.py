@@ -28,7 +28,7 @@ class Contender:
     precision: str = "float32"
 
     def step(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
-        """One update by Eq. 12 on samples of q(z, s); returns the loss in nats, detached."""
+        """One update by Eq. 12 on samples of q(z, s); returns the loss in nats.  (B, …), (B, Z), (B, …) -> ()"""
         negatives = self.marginal(z, self.generator)  # (B, Z)
         with autocast(z.device, self.precision):
             embedded = self.module.embed(s, x)  # (B, Z): serves joint and marginal pairs
