@@ -130,6 +130,13 @@ def test_modules_are_short():
     assert statistics.median(count for count in lines.values() if count) <= MEDIAN_LINES
 
 
+def test_modules_of_tests_are_short():
+    others = [path for folder in ("tests", "benchmarks", "docs") for path in (tiny.REPOSITORY / folder).rglob("*.py")]
+    lines = {path.name: len(path.read_text().splitlines()) for path in others}
+    assert {name: count for name, count in lines.items() if count > MODULE_LINES} == {}
+    assert len(lines) > 50
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_functions_are_short(path):
     functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
