@@ -115,7 +115,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
 
 def ledger_text(found: dict[str, Any]) -> str:
     """The ledger in words: three lines a claim, and the exceptions."""
-    lines = [_workspace(found)]
+    lines = [workspace_line(found["label"], found["note"])]
     for each in found["claims"]:
         lines += ["", f"{each['claim']}  {each['statement']}", line("where", each["where"])]
         lines += [*_short("paper", each["paper"]), *_short("ours", each["ours"])]
@@ -125,9 +125,10 @@ def ledger_text(found: dict[str, Any]) -> str:
 _LEGEND = "Counts are gammas held/compared; supported needs all of at least six (two-sided sign test, p < 0.05)."
 
 
-def _workspace(found: dict[str, Any]) -> str:
-    caution = f": {found['caution']}" if found["caution"] else ""
-    return f"{found['label']} workspace{caution}" + (f" ({found['note']})" if found["note"] else "")
+def workspace_line(label: str, note: str) -> str:
+    """Which workspace speaks, and that it is not the paper where it is not."""
+    caution = "" if label == "paper" else f": {CAUTION}"
+    return f"{label} workspace{caution}" + (f" ({note})" if note else "")
 
 
 def _short(name: str, evidence: dict[str, Any]) -> list[str]:
@@ -145,7 +146,7 @@ def _short(name: str, evidence: dict[str, Any]) -> list[str]:
 def claim_text(found: dict[str, Any]) -> str:
     """One claim with all its pairs, and how to audit the cells that it rests on."""
     lines = [f"{found['claim']}  {found['statement']}", line("where", found["where"])]
-    lines.append(line("label", _workspace(found)))
+    lines.append(line("label", workspace_line(found["label"], found["note"])))
     for name in ("paper", "ours"):
         lines += ["", *_short(name, found[name])]
         for part in found[name]["parts"]:

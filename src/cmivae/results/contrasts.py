@@ -20,6 +20,7 @@ from cmivae.study.checks import PAPER_LAYOUTS
 RESOLVED, UNRESOLVED, NOT_RUN = "resolved", "not resolvable at this n", "not run"
 SAME = "same level"  # the whole interval is within the margin of a claim of sameness
 KL = "kl_z"
+FEWEST = 3  # seeds that may resolve anything: with two, Student's t has one degree of freedom and leans on normality
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def _judged(gammas: Sequence[AtGamma], asked: Comparison) -> list[AtGamma]:
 def _word(at: AtGamma, p: float | None, asked: Comparison) -> str:
     if at.difference is None:
         return NOT_RUN
-    if at.difference.interval is None or p is None:
+    if at.difference.interval is None or p is None or at.n < FEWEST:
         return UNRESOLVED
     if asked.better == "same" and max(map(abs, at.difference.interval)) <= asked.within * abs(at.rival):
         return SAME
