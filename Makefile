@@ -29,7 +29,7 @@ test-slow: $(READY)
 
 # snakemake --lint wants a container a rule; its other findings count.
 lint: $(READY)
-	@$(RUN) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow
+	@$(RUN) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy
 	@$(RUN) cd demo && ! (snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Specify a conda environment or container')
 
 bench: $(READY)

@@ -5,13 +5,18 @@ import contextlib
 import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cmivae import __version__
 from cmivae.audit import commands as audit
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.progress import log, set_up_logging
 from cmivae.provenance.io import disk_error
+
+if TYPE_CHECKING:
+    from cmivae.provenance.specs import Study
 
 RUN_STAGES = ("train", "embed", "evaluate")
 DATASET_STAGES = ("fetch", "prepare", "baseline")
@@ -79,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands, name: str, call, text: str, example: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, call: Callable, text: str, example: str) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
     )
@@ -143,7 +148,7 @@ def _schema(options: argparse.Namespace) -> None:
     print(json.dumps(dialect | Params.model_json_schema(), indent=1))
 
 
-def _study(options: argparse.Namespace):
+def _study(options: argparse.Namespace) -> "Study":
     from cmivae.provenance.specs import Study
     from cmivae.study.loading import load_params
 

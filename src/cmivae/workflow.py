@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from cmivae.errors import UserError
 from cmivae.provenance.io import disk_error
@@ -50,13 +51,13 @@ class Workflow:
         """Spec file of an artefact; wildcards may stand in ``folder``."""
         return spec_path(folder)
 
-    def prepared(self, wildcards: object) -> str:
+    def prepared(self, wildcards: Any) -> str:
         """Record of the prepared data of a config."""
         return _record(f"data/prepared/{self.study.params.configs[wildcards.config].dataset}")
 
     def runs_of(self, stage: str, config: str) -> list[str]:
         """Records of all seeds of a config."""
-        return [_record(a.folder) for a in self.study.of_stage(stage) if a.run.key == config]
+        return [_record(a.folder) for a in self.study.of_stage(stage) if a.of_run.key == config]
 
     def all_runs(self, stage: str) -> list[str]:
         """Records of all runs of a stage."""

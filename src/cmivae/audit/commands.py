@@ -3,9 +3,12 @@
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmivae.errors import UserError
+
+if TYPE_CHECKING:
+    from cmivae.audit.book import Book
 
 COMMANDS = ("audit", "verify", "claims", "compare", "why", "diff", "plan", "status", "doctor", "export")
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
@@ -59,7 +62,7 @@ def _print(value: Any, text: Callable[[Any], str], as_json: bool) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text(value))
 
 
-def _book(options: argparse.Namespace):
+def _book(options: argparse.Namespace) -> "Book":
     from cmivae.audit.book import Book
 
     return Book(options.workspace)

@@ -140,7 +140,8 @@ def neighbour(book: Book, cell: Cell, params: dict[str, Any]) -> dict[str, Any] 
     others = [c for c in others if (c.objective, c.gamma) != (cell.objective, cell.gamma)]
     if not others or cell.gamma is None:
         return None
-    closest = min(others, key=lambda c: (abs(c.gamma - cell.gamma), c.objective != cell.objective, c.objective))
+    here = cell.gamma
+    closest = min(others, key=lambda c: (abs((c.gamma or 0.0) - here), c.objective != cell.objective, c.objective))
     theirs = resolved(list(book.chain(closest.runs[0].run)))
     return {"address": closest.address, "value": closest.value, "differs": differing(theirs, params)}
 

@@ -107,8 +107,8 @@ def _pair(pair: Pair) -> dict[str, Any]:
         name: {"address": side.place, "value": side.value, "problem": side.problem}
         for name, side in (("ours", pair.ours), ("rival", pair.rival))
     }
-    values = pair.ours.value, pair.rival.value
-    difference = None if None in values else values[0] - values[1]
+    ours, rival = pair.ours.value, pair.rival.value
+    difference = None if ours is None or rival is None else ours - rival
     seeds = {"held": pair.seeds[0], "of": pair.seeds[1]} if pair.seeds[1] else None
     return {"gamma": pair.gamma, **sides, "difference": difference, "outcome": pair.outcome, "seeds": seeds}
 

@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class FrameWriter:
         bins: F.
     """
 
-    def __init__(self, file, rows: dict[str, int], bins: int):
+    def __init__(self, file: BinaryIO, rows: dict[str, int], bins: int):
         self.file, self.bins, self.expected = file, bins, sum(rows.values())
         header, start = {}, 0
         for name, count in rows.items():

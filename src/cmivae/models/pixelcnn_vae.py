@@ -4,12 +4,15 @@ Layer ``cut`` of a PixelCNN sees x_<t only; its output at pixel t is s_t. z join
 that p(x | z, s) is what those layers compute from (s, z).
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmivae.errors import UserError
-from cmivae.models.critics import Critic, CriticKind, make_critic
+from cmivae.models.contract import Critic, ImageVae
+from cmivae.models.critics import CriticKind, make_critic
 from cmivae.models.encoders import IMAGE_SIZE, ConvEncoder, ResNetEncoder
 from cmivae.models.init import building, fan_in_, fan_out_
 from cmivae.models.masked import MaskedConv2d
@@ -23,7 +26,7 @@ SKIP = 3  # a long skip of He et al. enters three layers after the one that it l
 class MaskedLayer(nn.Module):
     """Masked convolution - BN - ELU. Maps of z, where the layer takes them, pass an unmasked convolution."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, mask_type: str, z_maps: int):
+    def __init__(self, c_in: int, c_out: int, kernel: int, mask_type: Literal["A", "B"], z_maps: int):
         super().__init__()
         self.z_maps = z_maps
         self.conv = MaskedConv2d(c_in, c_out, kernel, mask_type)
@@ -55,13 +58,13 @@ class ResidualLayer(nn.Module):
 
     def forward(self, h: Tensor, z_maps: Tensor | None) -> Tensor:
         """(B, C, 28, 28), (B, M, 28, 28) -> (B, C, 28, 28)"""
-        joined = torch.cat([h, z_maps], dim=1) if self.z_maps else h  # (B, C + M, 28, 28)
+        joined = torch.cat([h, z_maps], dim=1) if z_maps is not None and self.z_maps else h  # (B, C + M, 28, 28)
         out = F.elu(self.bn_reduce(self.reduce(joined)), inplace=True)  # (B, C/2, 28, 28)
         out = F.elu(self.bn(self.conv(out)), inplace=True)  # (B, C/2, 28, 28)
         return F.elu(self.bn_expand(self.expand(out)) + h, inplace=True)  # (B, C, 28, 28)
 
 
-class PixelCnnVae(nn.Module):
+class PixelCnnVae(ImageVae):
     """The model; ``params`` are those of ``params.yaml:datasets.*.model``.
 
     Weights are drawn from ``generator``; without one from seed 0, for a model that is loaded right after.
@@ -162,7 +165,8 @@ class PixelCnnVae(nn.Module):
         return maps.contiguous(memory_format=torch.channels_last)  # else joining would undo that layout of h
 
     def _logits(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        z_maps, outputs = self.maps(z), {}
+        z_maps = self.maps(z)
+        outputs: dict[int, Tensor] = {}
         s = self._trunk(x, 1, self.cut, z_maps, outputs)  # (B, C, 28, 28)
         return self._finish(s, z_maps, outputs), s
 

@@ -35,6 +35,17 @@ class Artefact:
     dataset: str | None = field(default=None, compare=False)
 
     @property
+    def of_run(self) -> Run:
+        """Its run, of a stage that works on one.
+
+        Raises:
+            TypeError: it belongs to no run.
+        """
+        if self.run is None:
+            raise TypeError(f"{self.folder} belongs to no run")
+        return self.run
+
+    @property
     def name(self) -> str:
         """How a user calls it, e.g. ``train mnist-cmi-g030/s0``."""
         return " ".join(filter(None, [self.stage, self.run.name if self.run else self.dataset]))
@@ -76,7 +87,7 @@ class Study:
     def _dataset(self, name: str) -> None:
         block = self.params.datasets[name]
         raw, prepared = f"data/raw/{name}", f"data/prepared/{name}"
-        about = {"kind": block.kind, "dataset": name}
+        about: dict[str, Any] = {"kind": block.kind, "dataset": name}
         reader = (CORPORA if block.kind == "speech" else READERS)[block.reader]
         read, cut = _data_params(block)
         readers = [reader] if block.kind == "speech" else []  # raw images are pinned by content, whoever reads them
@@ -94,12 +105,13 @@ class Study:
             "objective": run.config.objective,
             "code": list(targets),
             "gamma": run.config.gamma,
+            **run.config.own,
             "seed": run.seed,
             "model": block.model.model_dump(mode="json"),
             "critic": block.critic.model_dump(mode="json"),
             "train": block.train.model_dump(mode="json"),
         }
-        about = {"kind": block.kind, "run": run}
+        about: dict[str, Any] = {"kind": block.kind, "run": run}
         self._add("train", train, params, [prepared], *targets, **about)
         self._add("embed", embed, block.embed.model_dump(mode="json"), [train, prepared], *targets, **about)
         self._add("evaluate", evaluate, block.evaluate.model_dump(mode="json"), [embed, prepared], **about)
@@ -117,13 +129,13 @@ class Study:
         self._add("tables", "results/tables", about, [*runs, *baselines])
         look = params.model_dump(mode="json", include={"label", "note", "figures", "style"})
         look["style_files"] = [data_digest(f"results/*.{kind}") for kind in ("mplstyle", "html")]
-        shown = [figure for figure in params.figures.values() if figure.kind != "curve"]
+        figures = [figure for figure in params.figures.values() if figure.kind != "curve"]
         runs = [
             f"runs/embed/{run.name}"
             for run in expand(params)
-            if any(run.key in f.configs and (f.kind == "voices" or run.seed == params.seeds[0]) for f in shown)
+            if any(run.key in f.configs and (f.kind == "voices" or run.seed == params.seeds[0]) for f in figures)
         ]
-        data = sorted({f"data/prepared/{figure.dataset}" for figure in shown})
+        data = sorted({f"data/prepared/{figure.dataset}" for figure in figures})
         self._add("figures", "results/figures", look, ["results/tables", *runs, *data])
 
 
