@@ -45,7 +45,7 @@ in a note, and L4 fails with one finding that names the folder and where to say 
 """
 CRATE = """No path of the machine goes into an archive: data that lay outside of the workspace are named `outside/NAME`
 in it, in `params.yaml`, `dvc.lock` and the record of the fetched data, whose seal is made anew. No digest of a run
-covers where its data lay. If a path is left anywhere, for instance in a note, nothing is exported and the file is named.
+covers where its data lay. If a path is left anywhere, say in a note, nothing is exported and the file is named.
 
 ### As an RO-Crate
 
