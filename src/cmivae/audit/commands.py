@@ -45,6 +45,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("target", help="archive to write, FILE.tar.gz, or a folder")
     command.add_argument("--with-embeddings", action="store_true", help="add what verify --level L3 needs")
     command.add_argument("--ro-crate", action="store_true", help="describe it as a Workflow Run RO-Crate too")
+    command.add_argument("--by", metavar="NAME", help="who ran it, for the RO-Crate: 'NAME' or 'NAME, ORCID'")
 
 
 def _json(command: argparse.ArgumentParser) -> None:
@@ -156,4 +157,4 @@ def _doctor(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from cmivae.audit.export import export
 
-    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate))
+    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate, options.by))
