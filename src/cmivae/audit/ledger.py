@@ -42,11 +42,11 @@ def _about(book: Book) -> dict[str, Any]:
 def claim_facts(book: Book, claim: Claim) -> dict[str, Any]:
     """One claim: the paper's evidence and ours, each with a verdict and all pairs."""
     cells = book.cells() if (book.workspace / CELLS).is_file() else []
-    paper, ours = printed_parts(claim), our_parts(claim, book.study.params, cells)
+    paper, parts = printed_parts(claim), our_parts(claim, book.study.params, cells)
     about = {"claim": claim.key, "statement": claim.statement, "where": claim.where}
     evidence = _evidence(paper, printed_comparison) | _against(paper)
     tables = book.study.params.tables
-    ours = _evidence(ours, lambda table: comparison(cells, tables[table].dataset) if table in tables else [])
+    ours = _evidence(parts, lambda table: comparison(cells, tables[table].dataset) if table in tables else [])
     return _about(book) | about | {"paper": evidence, "ours": ours}
 
 
