@@ -56,13 +56,28 @@ def test_svm_predicts_as_scikit_learn_does(seed, gamma, c):
     classes=st.sampled_from([2, 3, 5]), binary=st.booleans(),
 )  # fmt: skip
 def test_svm_decides_as_scikit_learn_does(seed, gamma, classes, binary):
-    """Also over several blocks of rows: predictions are the same, decision values to 1e-9."""
+    """Over several blocks of rows: the same predictions. Solvers stop at 1e-3, so that is how far decisions agree."""
     x, y = blobs(seed, n=60 + ROWS + 1, spread=2.0, classes=classes, features=30)
     x = (x > 0).astype(np.float64) if binary else x
     ours = RbfMachine(x[:60], y[:60], c=1.0, gamma=gamma)
     plain = SVC(kernel="rbf", gamma=gamma).fit(x[:60], y[:60])
-    assert np.array_equal(ours.predict(x[60:]), plain.predict(x[60:]))
-    assert np.allclose(ours.decision(x[60:]), plain.decision_function(x[60:]), rtol=0, atol=1e-9)
+    decided = plain.decision_function(x[60:])
+    assert np.allclose(ours.decision(x[60:]), decided, rtol=0, atol=1e-3)
+    runner_up = decided if classes == 2 else np.diff(np.sort(decided, axis=1)[:, -2:]).ravel()
+    sure = np.abs(runner_up) > 1e-3
+    assert sure.mean() > 0.9
+    assert np.array_equal(ours.predict(x[60:])[sure], plain.predict(x[60:])[sure])
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000), binary=st.booleans())
+def test_the_same_machine_scores_the_same_by_our_kernel(seed, binary):
+    x, y = blobs(seed, n=600, spread=3.0, classes=2, features=50)
+    x = (x > 0).astype(np.float64) if binary else x
+    plain = SVC(kernel="rbf").fit(x[:60], y[:60])
+    kernel = rbf(x[60:], plain.support_vectors_, kernel_gamma(x[:60], "scale"))
+    ours = (kernel @ plain.dual_coef_.T + plain.intercept_).ravel()
+    assert np.allclose(ours, plain.decision_function(x[60:]), rtol=0, atol=1e-11)
 
 
 def test_the_kernel_by_hand_and_one_for_equal_rows():
