@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
 
-.PHONY: setup demo test test-slow lint bench lock
+.PHONY: setup demo extensions test test-slow lint bench lock
 
 setup: $(READY)
 
@@ -19,6 +19,10 @@ demo: $(READY)
 	@$(RUN) cd demo; git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
 	@$(RUN) cd demo && dvc repro && cat results/tables/*.md
 	@echo "Tables: demo/results/tables   Figures: demo/results/figures   One run: demo/runs/train/digits-cmi-g060/s0"
+
+# What the paper names as future work, at the size of the demo's digits (docs/extensions.md).
+extensions: $(READY)
+	@$(RUN) snakemake --directory extensions --cores all --quiet all && cat extensions/results/tables/*.md
 
 test: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile --durations 10

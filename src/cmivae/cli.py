@@ -107,10 +107,14 @@ def _where(options: argparse.Namespace) -> dict:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from cmivae.study.checks import beyond_paper
+
     study = _study(options)
     params = study.params
     print(f"{options.workspace / 'params.yaml'} is fine: workspace {params.label!r},", end=" ")
     print(f"{len(params.configs)} configurations x {len(params.seeds)} seeds = {len(study.of_stage('train'))} runs")
+    for line in beyond_paper(params):
+        print(f"beyond the paper: {line}")
 
 
 def _stale(options: argparse.Namespace) -> None:

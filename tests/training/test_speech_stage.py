@@ -279,7 +279,7 @@ def test_vc_mcas_labels_by_the_donor_of_z(space):
     """Real segments in place of conversions: as good as the baseline; exchanged, as bad."""
     speech, dataset = load(space / "data/prepared/voices"), load_params(space / "params.yaml").datasets["voices"]
     real = {sex: averages(speech, "train", speech.lists[f"vc_{sex}"])[0] for sex in ("male", "female")}
-    context = SimpleNamespace(dataset=dataset)
+    context = SimpleNamespace(speech=dataset)
     right = evaluate._conversion(context, speech, {f"vc_{sex}": values for sex, values in real.items()})
     wrong = evaluate._conversion(context, speech, {"vc_male": real["female"], "vc_female": real["male"]})
     known = json.loads((space / "runs/baseline/voices/metrics.json").read_text())["vc"]["percent"]

@@ -7,6 +7,7 @@ import tiny
 import torch
 from test_objectives import generator, images, randn, small_model, some_terms
 
+from cmivae.cli import main
 from cmivae.errors import UserError
 from cmivae.models.critics import frozen, make_critic
 from cmivae.objectives.extensions import CmiAlpha, CmiMmd, CmiSplit, MiMmd
@@ -15,6 +16,7 @@ from cmivae.objectives.objectives import Beta, Cmi, Mi
 from cmivae.registry import OBJECTIVE_KEYS, OBJECTIVES
 from cmivae.results.render import objective_name
 from cmivae.study import params as study
+from cmivae.study.loading import load_params
 from cmivae.training.build import build_objective
 from cmivae.training.critics import KINDS, marginal_of
 
@@ -218,3 +220,18 @@ def test_gamma_zero_is_for_the_split_alone():
         "mmd_weight": 5.0,
     }
     assert "gamma 0.0" in tiny.mistake(lambda: tiny.params(base=values)).what
+
+
+def test_check_names_what_is_beyond_the_paper(capsys):
+    assert main(["-C", str(tiny.REPOSITORY / "extensions"), "check"]) == 0
+    said = capsys.readouterr().out
+    assert "beyond the paper: configs.digits-cmi-alpha-a2-g030: objective cmi-alpha, alpha 2" in said
+    assert "beyond the paper: datasets.digits-sn: critics with spectral normalisation" in said
+    assert main(["-C", str(tiny.REPOSITORY), "check"]) == 0
+    assert "beyond" not in capsys.readouterr().out
+
+
+def test_the_workspace_of_extensions_holds_them_all():
+    params = load_params(tiny.REPOSITORY / "extensions/params.yaml")
+    assert {config.objective for config in params.configs.values()} >= OBJECTIVE_KEYS.keys()
+    assert any(dataset.critic.spectral_norm for dataset in params.datasets.values())

@@ -43,6 +43,17 @@ def check_study(params: Params, where: str) -> None:
         _check_paper_scale(params, where)
 
 
+def beyond_paper(params: Params) -> list[str]:
+    """What a study holds of the extensions that the paper only names (docs/extensions.md), a line each."""
+    configs = [
+        f"configs.{key}: objective {config.objective}" + "".join(f", {name} {value:g}" for name, value in own.items())
+        for key, config in params.configs.items()
+        if (own := config.own)
+    ]
+    normalised = [name for name, dataset in params.datasets.items() if dataset.critic.spectral_norm]
+    return configs + [f"datasets.{name}: critics with spectral normalisation" for name in normalised]
+
+
 def config_key(config: Config) -> str:
     """The one spelling of a configuration's key, e.g. ``mnist-cmi-g030``; without a dot, which DVC cannot address."""
     if config.gamma == 0:

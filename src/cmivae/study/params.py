@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from cmivae.registry import CORPORA, OBJECTIVE_KEYS, READERS
+from cmivae.study.brought import ModelOf
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -217,7 +218,7 @@ class ImageDataset(Strict):
 
     reader: Name
     data: ImageData
-    model: PixelCnnVae
+    model: Annotated[PixelCnnVae, ModelOf(PixelCnnVae)]
     critic: Critic
     train: Train
     embed: Embed
@@ -239,7 +240,7 @@ class SpeechDataset(Strict):
 
     reader: Name
     data: SpeechData
-    model: Dsae
+    model: Annotated[Dsae, ModelOf(Dsae)]
     critic: SpeechCritic
     train: SpeechTrain
     embed: SpeechEmbed
