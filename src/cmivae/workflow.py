@@ -8,30 +8,39 @@ from typing import Any
 from cmivae.errors import UserError
 from cmivae.provenance.io import disk_error
 from cmivae.provenance.ledger import RECORD
+from cmivae.provenance.orchestrator import IN_JOB, claim, only_looks
 from cmivae.provenance.specs import Study
 from cmivae.provenance.staleness import spec_path, sync
 from cmivae.study.loading import load_params
 from cmivae.study.params import Figure, Params
 
-IN_JOB = "CMIVAE_JOB"  # set in the main process: jobs that parse the Snakefile again must not touch times
+IN_DVC = "DVC_STAGE"  # DVC sets it in the commands of its stages
 
 
 def open_study(path: str = "params.yaml") -> "Workflow":
-    """Load the study of this workspace and, in the main process only, mark what is stale.
+    """Load the study of this workspace and, in the main process only, claim the workspace and mark what is stale.
 
-    A mistake in params ends Snakemake with its message and exit code 2 before any job.
+    A mistake in params ends Snakemake with its message and exit code 2 before any job; another Snakemake in the same
+    workspace with exit code 75, except under ``dvc repro``, which waits: a DVC that was killed leaves its Snakemake at
+    work, and the next one is to go on by itself.
     """
     try:
         study = Study(load_params(path))
         if IN_JOB not in os.environ:
+            if not only_looks():
+                claim(Path(), wait=IN_DVC in os.environ, say=_say)
             sync(Path(), study)
             os.environ[IN_JOB] = "1"
     except (UserError, OSError) as error:
         known = error if isinstance(error, UserError) else disk_error(error.filename or "", error)
-        print(f"cmivae: {known}", file=sys.stderr, flush=True)
+        _say(str(known))
         os._exit(known.code)  # Snakemake would turn it into a traceback and exit code 1
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs find this cmivae
     return Workflow(study)
+
+
+def _say(text: str) -> None:
+    print(f"cmivae: {text}", file=sys.stderr, flush=True)
 
 
 class Workflow:

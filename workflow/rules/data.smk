@@ -8,7 +8,7 @@ rule fetch:
     resources:
         mem_mb=1000,
     shell:
-        "cmivae fetch {wildcards.dataset:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae fetch {wildcards.dataset:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule prepare:
@@ -24,4 +24,4 @@ rule prepare:
     resources:
         mem_mb=2000,
     shell:
-        "cmivae prepare {wildcards.dataset:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae prepare {wildcards.dataset:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"

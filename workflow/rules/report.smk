@@ -8,7 +8,7 @@ rule tables:
     log:
         "logs/tables.log",
     shell:
-        "cmivae tables 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae tables 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule figures:
@@ -21,4 +21,4 @@ rule figures:
     log:
         "logs/figures.log",
     shell:
-        "cmivae figures 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae figures 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"

@@ -35,8 +35,8 @@ class DvcLock:
         """Path of each recorded output to its stage and MD5."""
         found: dict[str, tuple[str, str]] = {}
         heads = [*re.finditer(r"^  (?=\S)(.+):\n", self.text, flags=re.MULTILINE)]
-        ends = [*(head.start() for head in heads[1:]), len(self.text)]
-        for head, end in zip(heads, ends, strict=False):  # without a head there is still the end
+        bounds = [*(head.start() for head in heads), len(self.text)]
+        for head, end in zip(heads, bounds[1:], strict=True):
             block = self.text[head.end() : end]
             _, _, outs = block.partition("    outs:\n")  # the last part of a stage; its params are long, and not asked
             try:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cmivae.errors import UserError
 from cmivae.models.contract import Critic, ImageVae
 from cmivae.models.critics import CriticKind, make_critic
+from cmivae.models.elu import Elu, elu_
 from cmivae.models.encoders import IMAGE_SIZE, ConvEncoder, ResNetEncoder
 from cmivae.models.init import building, fan_in_, fan_out_
 from cmivae.models.masked import MaskedConv2d
@@ -38,8 +39,8 @@ class MaskedLayer(nn.Module):
         """(B, c_in, 28, 28), (B, M, 28, 28) -> (B, c_out, 28, 28)"""
         out = self.conv(h)
         if self.z_maps:
-            out = out + self.z_conv(z_maps)
-        return F.elu(self.bn(out), inplace=True)
+            out = out.add_(self.z_conv(z_maps))
+        return elu_(self.bn(out))
 
 
 class ResidualLayer(nn.Module):
@@ -58,10 +59,24 @@ class ResidualLayer(nn.Module):
 
     def forward(self, h: Tensor, z_maps: Tensor | None) -> Tensor:
         """(B, C, 28, 28), (B, M, 28, 28) -> (B, C, 28, 28)"""
-        joined = torch.cat([h, z_maps], dim=1) if z_maps is not None and self.z_maps else h  # (B, C + M, 28, 28)
-        out = F.elu(self.bn_reduce(self.reduce(joined)), inplace=True)  # (B, C/2, 28, 28)
-        out = F.elu(self.bn(self.conv(out)), inplace=True)  # (B, C/2, 28, 28)
-        return F.elu(self.bn_expand(self.expand(out)) + h, inplace=True)  # (B, C, 28, 28)
+        out = elu_(self.bn_reduce(self._reduce(h, z_maps)))  # (B, C/2, 28, 28)
+        out = elu_(self.bn(self.conv(out)))  # (B, C/2, 28, 28)
+        return elu_(self.bn_expand(self.expand(out)).add_(h))  # (B, C, 28, 28)
+
+    def _reduce(self, h: Tensor, z_maps: Tensor | None) -> Tensor:
+        """The 1x1 of [h; z], as the sum of that of h and that of z: no copy of h.  -> (B, C/2, 28, 28)"""
+        if z_maps is None or not self.z_maps:
+            return self.reduce(h)
+        of_h, of_z = self.reduce.weight.split([h.shape[1], self.z_maps], dim=1)
+        return F.conv2d(h, of_h).add_(F.conv2d(z_maps, of_z))
+
+
+class LastConv2d(nn.Conv2d):
+    """A 1x1 convolution to one map, as the matrix-vector product that it is: a third of the time on a CPU."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(B, C, 28, 28) -> (B, 1, 28, 28)"""
+        return F.linear(h.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
 
 
 class PixelCnnVae(ImageVae):
@@ -100,8 +115,8 @@ class PixelCnnVae(ImageVae):
             self.head = nn.Sequential(
                 nn.Conv2d(params.channels, params.channels, 1, bias=False),
                 nn.BatchNorm2d(params.channels),
-                nn.ELU(inplace=True),
-                nn.Conv2d(params.channels, 1, 1),
+                Elu(),
+                LastConv2d(params.channels, 1, 1),
             )
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         fan_out_(self, generator)
