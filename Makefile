@@ -27,7 +27,7 @@ test: $(READY)
 test-slow: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile -m slow --timeout 1800 --durations 10
 
-# The demo through the profile `slurm` on a one-node Slurm that it installs and starts (Debian or Ubuntu, root, no systemd).
+# The demo through the profile `slurm` on a one-node Slurm that it installs and starts (Debian, as root, no systemd).
 test-cluster: $(READY)
 	@$(RUN) python tests/cluster/run.py
 
