@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
 
-.PHONY: setup demo extensions test test-slow lint bench lock
+.PHONY: setup demo extensions test test-slow test-cluster lint bench lock
 
 setup: $(READY)
 
@@ -30,6 +30,10 @@ test: $(READY)
 # Paper-size equality checks and repeated kills.
 test-slow: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile -m slow --timeout 1800 --durations 10
+
+# The demo through the profile `slurm` on a one-node Slurm that it installs and starts (Debian, as root, no systemd).
+test-cluster: $(READY)
+	@$(RUN) python tests/cluster/run.py
 
 # snakemake --lint wants a container a rule; its other findings count.
 lint: $(READY)

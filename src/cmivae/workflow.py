@@ -8,7 +8,7 @@ from typing import Any
 from cmivae.errors import UserError
 from cmivae.provenance.io import disk_error
 from cmivae.provenance.ledger import RECORD
-from cmivae.provenance.orchestrator import IN_JOB, claim, only_looks
+from cmivae.provenance.orchestrator import IN_JOB, claim, only_looks, release
 from cmivae.provenance.specs import Study
 from cmivae.provenance.staleness import spec_path, sync
 from cmivae.study.loading import load_params
@@ -33,6 +33,7 @@ def open_study(path: str = "params.yaml") -> "Workflow":
             os.environ[IN_JOB] = "1"
     except (UserError, OSError) as error:
         known = error if isinstance(error, UserError) else disk_error(error.filename or "", error)
+        release()
         _say(str(known))
         os._exit(known.code)  # Snakemake would turn it into a traceback and exit code 1
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs find this cmivae

@@ -7,6 +7,7 @@ rule tables:
         record=update("results/tables/run.json"),
     log:
         "logs/tables.log",
+    localrule: True
     shell:
         "exec cmivae tables 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
@@ -20,5 +21,6 @@ rule figures:
         record=update("results/figures/run.json"),
     log:
         "logs/figures.log",
+    localrule: True
     shell:
         "exec cmivae figures 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
