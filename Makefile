@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
 
-.PHONY: setup demo extensions test test-slow test-cluster lint bench lock
+.PHONY: setup demo extensions test test-slow test-cluster lint bench determinism lock
 
 setup: $(READY)
 
@@ -42,6 +42,10 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(RUN) python benchmarks/run.py
+
+# Measures which changes keep the bits of a small study, and writes the page (about 8 minutes of one core).
+determinism: $(READY)
+	@$(RUN) python docs/make_determinism.py docs/determinism.md
 
 # Makes requirements.lock anew from pyproject.toml (needs uv).
 lock:

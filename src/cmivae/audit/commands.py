@@ -157,4 +157,6 @@ def _doctor(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from cmivae.audit.export import export
 
+    if options.by is not None and not options.ro_crate:
+        raise UserError("--by is of the RO-Crate, and none is asked for", where="--by", fix="add --ro-crate")
     print(export(_book(options), options.target, options.with_embeddings, options.ro_crate, options.by))
