@@ -44,6 +44,7 @@ class Workflow:
         self.baselines = [_record(a.folder) for a in study.of_stage("baseline")]
         self.tables = ["results/tables/cells.jsonl"]
         self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("csv", "md", "tex")]
+        self.report = "results/report/report.html"
         self.figures = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
 
     def spec(self, folder: str) -> str:

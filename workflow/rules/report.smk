@@ -22,3 +22,16 @@ rule figures:
         "logs/figures.log",
     shell:
         "cmivae figures 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+
+
+rule report:
+    input:
+        spec=study.spec("results/report"),
+        records=study.inputs("results/report"),
+    output:
+        update(study.report),
+        record=update("results/report/run.json"),
+    log:
+        "logs/report.log",
+    shell:
+        "cmivae report 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import CELLS, Book
+from cmivae.audit.book import Book
 from cmivae.audit.render import line, number, table
 from cmivae.errors import UserError
 from cmivae.results.claims import BELOW, Claim, Pair, Part, claims, heading, our_parts, printed_parts, verdict
@@ -38,7 +38,7 @@ def _about(book: Book) -> dict[str, Any]:
 
 def claim_facts(book: Book, claim: Claim) -> dict[str, Any]:
     """One claim: the paper's evidence and ours, each with a verdict and all pairs."""
-    cells = book.cells() if (book.workspace / CELLS).is_file() else []
+    cells = book.cells() if book.has_cells else []
     paper, ours = printed_parts(claim), our_parts(claim, book.study.params, cells)
     about = {"claim": claim.key, "statement": claim.statement, "where": claim.where}
     return _about(book) | about | {"paper": _evidence(paper) | _against(paper), "ours": _evidence(ours)}
