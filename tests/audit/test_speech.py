@@ -44,7 +44,7 @@ def test_a_cell_of_speech_says_what_made_it(say):
     assert text.startswith(f"{CELL} = ")
     for word in (
         "paper 3.99",
-        "not comparable",
+        "synthetic or reduced",
         "SYNTHETIC speech",
         "train.lr 0.002",
         "files more",

@@ -36,7 +36,7 @@ def cell_facts(book: Book, cell: Cell, part: str = "value") -> dict[str, Any]:
         "label": cell.label,
         "dataset": cell.dataset,
         "aggregate": cell.aggregate,
-        "paper": against_paper(cell),
+        "paper": against_paper(cell, _printed(book, cell)),
         "deviations": list(cell.deviations),
         "failed_seeds": list(cell.failed),
         "missing_seeds": list(cell.missing),
@@ -49,7 +49,7 @@ def row_facts(book: Book, cells: list[Cell]) -> dict[str, Any]:
     place = cells[0].address.removesuffix(f".{cells[0].column}")
     columns = [
         {"column": c.column, "value": c.value, "se": c.se, "n": c.n, "expected": c.expected, "problem": c.problem,
-         "aggregate": c.aggregate, "paper": against_paper(c)}
+         "aggregate": c.aggregate, "paper": against_paper(c, _printed(book, c))}
         for c in cells
     ]  # fmt: skip
     found = {
@@ -215,6 +215,12 @@ def _stale(book: Book, folders: list[str]) -> dict[str, str]:
         if reason is not None:
             found[folder] = reason
     return found
+
+
+def _printed(book: Book, cell: Cell) -> str | None:
+    """The printed table that a cell's table repeats."""
+    table = book.study.params.tables.get(cell.table)
+    return table.paper if table else None
 
 
 def _differ(all_params: list[dict[str, Any]]) -> list[str]:
