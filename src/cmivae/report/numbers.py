@@ -79,7 +79,7 @@ def shown(view: TableView, params: Params) -> Shown:
         lines.append(Line(gamma, model, entries))
     notes = dict.fromkeys(note for cell in view.numbers for note in cell.deviations)
     paper = params.tables[view.name].paper
-    stop = warning(view.label, view.note)
+    stop = warning(view.label, "")
     return Shown(view.name, view.title, layout.units, stop, paper, layout.shown, tuple(lines), tuple(notes))
 
 

@@ -10,13 +10,13 @@ from cmivae.audit.book import Book
 from cmivae.results.render import objective_name
 from cmivae.study.params import Params
 
-WIDTH, HEIGHT = 240.0, 96.0  # of the drawing area, in units of the picture
+WIDTH, HEIGHT = 124.0, 64.0  # of the drawing area, in units of the picture
 POINTS = 120  # of a line, at most: more than the picture can show
 SETTLED = 0.2  # of the epochs come before the scale is fixed: a loss falls by orders in the first few
 METRICS = {  # key in curve.jsonl: what it is, and of which trainings
-    "elbo": "ELBO (validation, nats)",
-    "kl_z": "KL(z) (validation, nats)",
-    "logit_zs": "I(z;s), critic's estimate (validation, nats)",
+    "elbo": "ELBO",
+    "kl_z": "KL(z)",
+    "logit_estimator": "I(z;s), by the estimator",
 }
 
 
@@ -123,7 +123,7 @@ def _chart(title: str, metric: str, curves: dict[int, list[dict]], kept: dict[in
 
     lines = tuple(_line(seed, values, kept.get(seed), at) for seed, values in series.items())
     cut = any(not low <= y <= high for values in series.values() for _, y in values)
-    return Chart(title, f"{low:.4g}", f"{high:.4g}", last, lines, cut)
+    return Chart(title, _short(low), _short(high), last, lines, cut)
 
 
 def _line(seed: int, values: Sequence[tuple[int, float]], kept: int | None, at) -> Line:
@@ -132,6 +132,10 @@ def _line(seed: int, values: Sequence[tuple[int, float]], kept: int | None, at) 
     points = " ".join(f"{x:g},{y:g}" for x, y in (at(*each) for each in thinned))
     selected = next((at(*each) for each in values if each[0] == kept), None)
     return Line(seed, points, values[-1][1], selected)
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
 
 
 def _finite(value: object) -> bool:

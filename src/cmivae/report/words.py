@@ -1,24 +1,33 @@
-"""One verdict word for each number, that a reader may trust: it never says more than scale, n and interval allow."""
+"""One verdict word for each number, and how it looks; the words themselves are decided in ``results.agreement``."""
 
 from dataclasses import dataclass
 
-from cmivae.audit.verdict import against_paper
+from cmivae.results.agreement import (
+    CONSISTENT,
+    DIFFERS,
+    NOT_PRINTED,
+    NOT_RUN,
+    OTHER,
+    QUOTED,
+    UNRESOLVED,
+    agreement,
+)
 from cmivae.results.record import Cell
 from cmivae.study.params import Params
 
+FAILED = "failed"
 # Word: how it looks, and what it means, in the order of the page's legend.
 WORDS = {
-    "consistent": ("good", "the paper's number lies in the 95 % interval of the difference"),
-    "differs": ("bad", "the paper's number lies outside the 95 % interval of the difference"),
-    "not resolvable": ("open", "too few seeds: no interval, so this n can tell nothing"),
-    "synthetic": ("scaled", "made-up data, so it says nothing of the paper's numbers"),
-    "reduced": ("scaled", "other data, fewer of them or a shorter training, so it says nothing of the paper's numbers"),
-    "not printed": ("plain", "ours alone: the paper prints no such number"),
-    "quoted": ("plain", "of other authors, quoted by the paper and trained by neither"),
-    "failed": ("bad", "a training diverged; nothing is averaged over what is left"),
-    "not run": ("none", "no value of ours yet"),
+    CONSISTENT: ("good", "0 lies in the 95 % interval of ours minus the paper's, and the interval is narrow"),
+    DIFFERS: ("bad", "0 lies outside that interval; of many numbers one in twenty does so by chance"),
+    UNRESOLVED: ("open", "so few seeds that the interval is missing, or too wide to tell anything"),
+    OTHER: ("scaled", "made-up or other data, or a smaller training: it says nothing of the paper's number"),
+    NOT_PRINTED: ("plain", "ours alone: the paper prints no such number"),
+    QUOTED: ("plain", "of other authors, quoted by the paper and trained by neither"),
+    FAILED: ("bad", "a training diverged, and nothing is averaged over what is left"),
+    NOT_RUN: ("none", "no value of ours yet"),
 }
-CLAIMS = {  # what becomes of a claim: tone
+CLAIMS = {  # what becomes of a claim: how it looks
     "supported": "good",
     "contradicted": "bad",
     "mixed": "open",
@@ -29,10 +38,11 @@ CLAIMS = {  # what becomes of a claim: tone
 
 @dataclass(frozen=True)
 class Judged:
-    """A number beside the paper's: difference, its interval over seeds, and the word for it."""
+    """A number beside the paper's: difference, its interval, the word for it and the reason."""
 
     word: str
-    says: str
+    why: str
+    paper_se: float | None
     difference: float | None
     interval: tuple[float, float] | None
 
@@ -42,21 +52,11 @@ class Judged:
 
 
 def judge(cell: Cell, params: Params) -> Judged:
-    """The verdict on one cell."""
-    found = against_paper(cell)
-    interval = tuple(found["interval"]) if found["interval"] else None
-    return Judged(_word(cell, params, interval), found["verdict"], found["difference"], interval)
-
-
-def _word(cell: Cell, params: Params, interval: tuple[float, float] | None) -> str:
-    if cell.aggregate == "quoted":
-        return "quoted"
-    if cell.value is None:
-        return "failed" if cell.failed else "not run"
-    if params.label != "paper":
-        return "synthetic" if params.datasets[cell.dataset].reader == "synth" else "reduced"
-    if cell.paper is None:
-        return "not printed"
-    if interval is None:
-        return "not resolvable"
-    return "consistent" if interval[0] <= 0 <= interval[1] else "differs"
+    """The verdict on one cell: a number of another scale is called so, printed or not."""
+    found = agreement(cell, params.tables[cell.table].paper)
+    word, why = found.word, found.why
+    if cell.value is None and word in (NOT_RUN, NOT_PRINTED):
+        word, why = (FAILED if cell.failed else NOT_RUN), f"no value of ours: {cell.problem}"
+    elif word == NOT_PRINTED and cell.label != "paper":
+        word, why = OTHER, f"the {cell.label} workspace, not the paper's scale; {why}"
+    return Judged(word, why, found.paper_se, found.difference, found.interval)

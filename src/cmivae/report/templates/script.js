@@ -45,14 +45,15 @@
 
   const headline = (cell) => {
     const value = el("b", {}, cell.value === null ? (cell.problem || "no value of ours") : six(cell.value));
-    const spread = cell.se === null ? "" : `s.e. ${six(cell.se)}`;
-    return el("p", { className: "big" }, value, spread, `n ${cell.n} of ${cell.expected}`, chip(cell.word, cell.tone));
+    const spread = cell.se === null ? "" : el("span", {}, `s.e. ${six(cell.se)}`);
+    const seeds = el("span", {}, `n ${cell.n} of ${cell.expected}`);
+    return el("p", { className: "big" }, value, spread, seeds, chip(cell.word, cell.tone));
   };
   const comparison = (cell) => [
     ["Paper", cell.paper === null ? "prints no such number" : `${six(cell.paper)}${cell.paper_se === null ? "" : ` (s.e. ${six(cell.paper_se)})`}`],
     ["Difference", cell.difference === null ? "" : six(cell.difference)],
     ["95 % CI of it", cell.interval ? `${six(cell.interval[0])} to ${six(cell.interval[1])}` : ""],
-    ["Verdict", cell.says],
+    ["Why", cell.why],
   ];
   const runCard = ([folder, value, pointer, sha]) => {
     const run = data.runs[folder];
@@ -62,7 +63,7 @@
       ["Seed", six(run.seed)],
       ["Value", `${six(value)}  (at ${pointer} of its metrics)`],
       ["Run", [`${folder}  `, hash(run.run_id)]],
-      ["Checkpoint", run.checkpoint ? `epoch ${run.checkpoint.epoch}, step ${run.checkpoint.step ?? "–"}` : ""],
+      ["Checkpoint", run.checkpoint ? `epoch ${run.checkpoint.epoch}` : ""],
       ["Weights", Object.entries(run.weights).flatMap(([name, digest]) => [`${name}  `, hash(digest), el("br")])],
       ["Metrics", [hash(sha)]],
       ["Trained", `${run.start ?? "–"} to ${run.stop ?? "–"} on ${run.on}, host ${run.host}${run.resumed ? `, resumed ${run.resumed} times` : ""}`],
@@ -105,8 +106,8 @@
     if (cell.notes.length) parts.push(el("h3", {}, "Differs from the paper or the defaults"), el("ul", {}, ...cell.notes.map((index) => el("li", {}, data.notes[index]))));
     parts.push(el("h3", {}, "Ask, verify, rebuild"), command(`cmivae audit ${cell.alias}`), command(`cmivae verify ${cell.alias} --level L3`), command(row.rebuild));
     body.replaceChildren(...parts);
-    body.scrollTop = 0;
     if (!dialog.open) dialog.showModal();
+    body.scrollTop = 0;
     title.focus();
     history.replaceState(null, "", `#audit:${cell.alias}`);
     return true;
