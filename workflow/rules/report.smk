@@ -4,6 +4,11 @@ rule tables:
         runs=study.inputs("results/tables"),
     output:
         update(study.tables),
+        update(
+            report(
+                study.table_files, caption="../report/tables.rst", category="Tables"
+            )
+        ),
         record=update("results/tables/run.json"),
     log:
         "logs/tables.log",
@@ -17,6 +22,9 @@ rule figures:
         cells=study.inputs("results/figures"),
     output:
         update(study.figures),
+        update(
+            report(study.pictures, caption="../report/figures.rst", category="Figures")
+        ),
         record=update("results/figures/run.json"),
     log:
         "logs/figures.log",
@@ -29,7 +37,7 @@ rule report:
         spec=study.spec("results/report"),
         records=study.inputs("results/report"),
     output:
-        update(study.report),
+        update(report(study.report, caption="../report/page.rst", category="Report")),
         record=update("results/report/run.json"),
     log:
         "logs/report.log",

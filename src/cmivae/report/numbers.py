@@ -29,7 +29,7 @@ class Entry:
     interval: str
     n: str
     judged: Judged
-    problem: str
+    lack: str  # why there is none, in short
     sort: dict[str, float | str]
 
 
@@ -93,8 +93,12 @@ def _entry(cell: Cell, column: Column, gamma: str, model: str, params: Params) -
     return Entry(
         cell.address, gamma, model, column, _minus(spelled.ours), spelled.se, _minus(spelled.paper), spelled.paper_se,
         difference, interval, "" if cell.aggregate == "quoted" else f"{cell.n}/{cell.expected}", judged,
-        cell.problem, {key: "" if value is None else value for key, value in sort.items()},
+        _lack(cell), {key: "" if value is None else value for key, value in sort.items()},
     )  # fmt: skip
+
+
+def _lack(cell: Cell) -> str:
+    return "not run" if len(cell.missing) == cell.expected else cell.problem
 
 
 def _signed(value: float, digits: int) -> str:

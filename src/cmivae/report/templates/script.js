@@ -186,7 +186,11 @@
   const seen = new Set();
   const watch = new IntersectionObserver((entries) => {
     for (const entry of entries) seen[entry.isIntersecting ? "add" : "delete"](entry.target.id);
-    for (const [id, link] of links) link.toggleAttribute("aria-current", false) || (seen.has(id) && link.setAttribute("aria-current", "true"));
+    const top = [...links.keys()].filter((id) => seen.has(id) && !id.startsWith("table-")).pop();
+    for (const [id, link] of links) {
+      if (id === top || (seen.has(id) && top === "tables")) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
   }, { rootMargin: "-20% 0px -70% 0px" });
   for (const id of links.keys()) { const target = document.getElementById(id); if (target) watch.observe(target); }
   document.addEventListener("play", (event) => {
