@@ -57,7 +57,7 @@ def test_each_key_makes_exactly_the_predicted_artefacts_and_cells_stale(key, spa
     stages = test_specs.CHANGES[key][1]
     predicted = {folder for folder, artefact in study.artefacts.items() if artefact.stage in stages}
     if key == "figures.D5.configs":
-        predicted = {"results/figures"}
+        predicted = {"results/figures", "results/report"}
     assert stale == predicted
     book = Book(space)
     book.study = study
@@ -71,8 +71,9 @@ def test_each_key_makes_exactly_the_predicted_artefacts_and_cells_stale(key, spa
 
 @pytest.mark.parametrize(
     ("key", "value", "made"),
-    [("style.dpi", 61, {"figures"}), (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures"}),
-     ("note", "other", {"tables", "figures"}), ("compute.checkpoint_minutes", 1.0, set())],
+    [("style.dpi", 61, {"figures", "report"}),
+     (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures", "report"}),
+     ("note", "other", {"tables", "figures", "report"}), ("compute.checkpoint_minutes", 1.0, set())],
 )  # fmt: skip
 def test_what_is_really_made_again_is_what_was_predicted(key, value, made, space, tmp_path):
     fake = copy(space, tmp_path / "fake")
@@ -89,7 +90,7 @@ def test_a_seed_or_a_configuration_more_leaves_all_other_runs_current(space, tmp
     study = Study(load_params(tmp_path / "params.yaml"))
     stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
     new = {f for f, a in study.artefacts.items() if a.run and (a.run.seed == 5 or a.run.config.objective == "mi")}
-    assert stale == new | {"results/tables", "results/figures"}
+    assert stale == new | {"results/tables", "results/figures", "results/report"}
 
 
 # --- code ------------------------------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ from pathlib import Path
 from cmivae.audit.book import FIGURES, Book
 from cmivae.audit.points import cells_of, read_points, row_name
 from cmivae.results.render import objective_name
-from cmivae.results.voices import KINDS, SHEET
 from cmivae.study.params import Figure
 
 PAIRS = 2  # of sounds of each configuration, and the first seed only: a page is to be sent by mail
 CONFIGS = 4  # that can be heard: the first and the last two of a figure that has more
+KINDS = ("source", "target", "converted", "reconstruction")  # of sounds, in the order of the sheet
+SHEET = "sheet"  # stem of the sheet's files beside a run's sounds
 TYPES = {".png": "image/png", ".wav": "audio/wav"}
 
 

@@ -36,6 +36,10 @@
   const marks = { good: "✓", bad: "≠", open: "?", scaled: "◇", plain: "·", none: "–" };
   const chip = (word, tone) => el("span", { className: `chip ${tone}` }, el("i", { ariaHidden: "true" }, marks[tone]), word);
 
+  const address = (text) => { // a page inside another one may have no address of its own
+    try { history.replaceState(null, "", text.trim() || location.pathname + location.search); } catch (error) { if (error.name !== "SecurityError") throw error; }
+  };
+
   // --- the audit record -------------------------------------------------------------------------------------------
   const dialog = document.getElementById("audit");
   const title = document.getElementById("audit-title");
@@ -109,7 +113,7 @@
     if (!dialog.open) dialog.showModal();
     body.scrollTop = 0;
     title.focus();
-    history.replaceState(null, "", `#audit:${cell.alias}`);
+    address(`#audit:${cell.alias}`);
     return true;
   };
   document.addEventListener("click", (event) => {
@@ -118,7 +122,7 @@
     else if (event.target === dialog || event.target.closest(".close")) dialog.close();
   });
   dialog.addEventListener("close", () => {
-    history.replaceState(null, "", location.pathname + location.search);
+    address(" ");
     if (opener) opener.focus();
     opener = null;
   });
