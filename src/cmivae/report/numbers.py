@@ -98,7 +98,9 @@ def _entry(cell: Cell, column: Column, gamma: str, model: str, params: Params) -
 
 
 def _lack(cell: Cell) -> str:
-    return "not run" if len(cell.missing) == cell.expected else cell.problem
+    if len(cell.missing) == cell.expected:
+        return "not run"
+    return f"failed {len(cell.failed)}/{cell.expected}" if cell.failed else cell.problem
 
 
 def _signed(value: float, digits: int) -> str:

@@ -24,7 +24,7 @@ WORDS = {
     OTHER: ("scaled", "made-up or other data, or a smaller training: it says nothing of the paper's number"),
     NOT_PRINTED: ("plain", "ours alone: the paper prints no such number"),
     QUOTED: ("plain", "of other authors, quoted by the paper and trained by neither"),
-    FAILED: ("bad", "a training diverged, and nothing is averaged over what is left"),
+    FAILED: ("lost", "a training diverged, and nothing is averaged over what is left"),
     NOT_RUN: ("none", "no value of ours yet"),
 }
 CLAIMS = {  # what becomes of a claim: how it looks

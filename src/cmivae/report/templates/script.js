@@ -33,11 +33,11 @@
     const pre = el("pre", {}, text);
     return el("div", { className: "cmd" }, pre, button);
   };
-  const marks = { good: "✓", bad: "≠", open: "?", scaled: "◇", plain: "·", none: "–" };
+  const marks = { good: "✓", bad: "≠", lost: "!", open: "?", scaled: "◇", plain: "·", none: "–" };
   const chip = (word, tone) => el("span", { className: `chip ${tone}` }, el("i", { ariaHidden: "true" }, marks[tone]), word);
 
-  const address = (text) => { // a page inside another one may have no address of its own
-    try { history.replaceState(null, "", text.trim() || location.pathname + location.search); } catch (error) { if (error.name !== "SecurityError") throw error; }
+  const remember = (text) => { // a page inside another one may have no address of its own
+    try { history.replaceState(null, "", text || location.pathname + location.search); } catch (error) { if (error.name !== "SecurityError") throw error; }
   };
 
   // --- the audit record -------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@
     if (!dialog.open) dialog.showModal();
     body.scrollTop = 0;
     title.focus();
-    address(`#audit:${cell.alias}`);
+    remember(`#audit:${cell.alias}`);
     return true;
   };
   document.addEventListener("click", (event) => {
@@ -122,7 +122,7 @@
     else if (event.target === dialog || event.target.closest(".close")) dialog.close();
   });
   dialog.addEventListener("close", () => {
-    address(" ");
+    remember("");
     if (opener) opener.focus();
     opener = null;
   });
@@ -201,7 +201,7 @@
     for (const other of document.querySelectorAll("audio")) if (other !== event.target) other.pause();
   }, true);
   const closed = [];
-  addEventListener("beforeprint", () => { for (const each of document.querySelectorAll("main details:not([open]):not(.deviations)")) { each.open = true; closed.push(each); } });
+  addEventListener("beforeprint", () => { for (const each of document.querySelectorAll("main details.print:not([open])")) { each.open = true; closed.push(each); } });
   addEventListener("afterprint", () => { while (closed.length) closed.pop().open = false; });
   fromAddress();
 })();
