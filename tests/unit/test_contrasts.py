@@ -7,6 +7,7 @@ import pytest
 
 from cmivae.results.agreement import WORDS, agreement, margin
 from cmivae.results.claims import claims
+from cmivae.results.contrast_words import across, at_equal_kl, seeds, title, word
 from cmivae.results.contrasts import NOT_RUN, RESOLVED, SAME, UNRESOLVED, comparison, printed_comparison
 from cmivae.results.differences import holm, paired
 from cmivae.results.printed import HEADINGS, PRINTED, printed_table
@@ -104,6 +105,12 @@ def test_a_gamma_without_all_seeds_is_not_run(ours, problem):
     assert (found.compared, found.held) == (1, 1)
 
 
+def test_two_seeds_resolve_nothing_however_small_the_p():
+    found = one(study([0.05] * 2, n=2))
+    assert max(each.holm for each in found.gammas) < 0.05
+    assert {each.word for each in found.gammas} == {UNRESOLVED}
+
+
 def test_one_seed_resolves_nothing():
     found = one(study([0.05] * 6, n=1))
     assert {each.word for each in found.gammas} == {UNRESOLVED}
@@ -150,6 +157,33 @@ def test_every_column_of_a_claim_is_compared_in_print():
              if each.column != "pixel_entropy" and each.ours == "cmi"}  # fmt: skip
     printed = {(c.column, c.rival) for table in PRINTED for c in printed_comparison(table) if c.ours == "cmi"}
     assert printed == {pair for pair in asked if any(pair[0] in HEADINGS[table] for table in PRINTED)}
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_contrast_in_words_names_no_bare_winner():
+    found = one(study([0.05, 0.05, 0.0002, 0.05, 0.05, 0.05]))
+    assert title(found) == "AoLR, cmi against beta (the paper: higher)"
+    assert across(found) == "as claimed at 6 of 6 γ (sign test p 0.031); told from chance at 5 after Holm"
+    assert [word(at, found) for at in found.gammas[1:3]] == ["cmi higher", UNRESOLVED]
+    assert at_equal_kl(found).startswith("+0.03")
+    assert "over KL(z) 0.0 to 6.0 nats" in at_equal_kl(found)
+    assert int(seeds(found.gammas[2])) > 3
+    (printed,) = [c for c in printed_comparison("table5") if (c.column, c.rival) == ("aolr", "beta")]
+    assert across(printed) == "as claimed at 9 of 9 γ (sign test p 0.0039); no errors, so no test at one γ"
+    assert seeds(printed.gammas[0]) == "–"
+
+
+def test_words_of_what_was_not_run_and_of_sameness():
+    missing = one([c for c in study([0.05, 0.05]) if (c.objective, c.gamma, c.column) != ("cmi", 0.1, "aolr")])
+    assert across(missing) == "as claimed at 1 of 1 γ (sign test p 1), 1 not run; told from chance at 1 after Holm"
+    assert word(missing.gammas[0], missing) == "not in the study"
+    flat = one(study([0.02, 0.02]), "kl_z")
+    assert across(flat) == "as claimed at 2 of 2 γ; no errors, so no test at one γ"
+    assert at_equal_kl(flat) == "not compared: KL(z) is the axis"
+    (level,) = [c for c in printed_comparison("table3") if c.column == "kl_z"]
+    assert across(level).endswith("told from chance at 0 after Holm, shown to be within 5% at 3")
 
 
 # --- ours against the printed number ----------------------------------------------------------------------------------

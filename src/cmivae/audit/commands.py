@@ -7,7 +7,7 @@ from typing import Any
 
 from cmivae.errors import UserError
 
-COMMANDS = ("audit", "verify", "claims", "why", "diff", "plan", "status", "doctor", "export")
+COMMANDS = ("audit", "verify", "claims", "compare", "why", "diff", "plan", "status", "doctor", "export")
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
 
 
@@ -24,6 +24,11 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
                          "L3 metrics from embeddings, L4 embeddings from weights, L5 weights from data")  # fmt: skip
     _json(command)
     _json(add("claims", _claims, "weigh the paper's claims, by its numbers and by ours", "cmivae -C demo claims"))
+    command = add("compare", _compare, "compare objectives: at each gamma, across gammas, at the same KL(z)",
+                  "cmivae -C demo compare digits --column aolr")  # fmt: skip
+    command.add_argument("dataset", nargs="?", help="a data set of params.yaml; left out: all")
+    command.add_argument("--column", help="one column, such as aolr or eer_z")
+    _json(command)
     command = add("why", _why, "say why a run is stale, or that it is not", "cmivae why mnist-cmi-g030/s0")
     command.add_argument("run", help="a run (mnist-cmi-g030/s0), a folder (runs/train/mnist-cmi-g030/s0) or an address")
     command = add("diff", _diff, "compare two cells or two runs", "cmivae diff t4.cmi.g0.3.aolr t4.beta.g0.3.aolr")
@@ -103,6 +108,13 @@ def _claims(options: argparse.Namespace) -> None:
     from cmivae.audit.ledger import ledger, ledger_text
 
     _print(ledger(_book(options)), ledger_text, options.json)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from cmivae.audit.contrasts import compare_objectives, contrasts_text, to_json
+
+    found = compare_objectives(_book(options), options.dataset, options.column)
+    _print(to_json(found) if options.json else found, contrasts_text, options.json)
 
 
 def _why(options: argparse.Namespace) -> None:

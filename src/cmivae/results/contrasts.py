@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from cmivae.results.claims import BELOW, Comparison, claims, heading
 from cmivae.results.columns import LAYOUTS
-from cmivae.results.differences import ALPHA, Difference, Summary, holm, paired, sign_test, welch
+from cmivae.results.differences import ALPHA, FEWEST, Difference, Summary, between, holm, sign_test
 from cmivae.results.matched import Matched, matched
 from cmivae.results.power import seeds_needed
 from cmivae.results.printed import PAPER_SEEDS, known_se, printed_table
@@ -179,17 +179,19 @@ def _at(rows: _Rows, objective: str, gamma: float, column: str) -> _Side:
 def _gamma(gamma: float, ours: _Side, rival: _Side) -> AtGamma:
     if ours.value is None or rival.value is None:
         return AtGamma(gamma, ours.value, rival.value, None, None, problem=ours.problem or rival.problem)
-    shared = sorted(ours.seeds.keys() & rival.seeds.keys())
-    if shared:
-        found = paired([ours.seeds[seed] for seed in shared], [rival.seeds[seed] for seed in shared])
-        # One seed's difference has this spread.
-        needed = _needed(found, None if found.se is None else found.se * len(shared) ** 0.5, paired=True)
-        return AtGamma(gamma, ours.value, rival.value, len(shared), found, seeds_needed=needed)
-    found = welch(Summary(ours.value, ours.se, ours.n), Summary(rival.value, rival.se, rival.n))
+    found = between(_summary(ours), _summary(rival), (ours.seeds, rival.seeds))
+    shared = len(ours.seeds.keys() & rival.seeds.keys())
+    if shared:  # the spread of one seed's difference
+        needed = _needed(found, None if found.se is None else found.se * shared**0.5, paired=True)
+        return AtGamma(gamma, ours.value, rival.value, shared, found, seeds_needed=needed)
     known = found.se is not None and ours.n and ours.n == rival.n
     spread = found.se * (ours.n / 2) ** 0.5 if known else None  # of one run, the same on both sides
     needed = _needed(found, spread, paired=False)
     return AtGamma(gamma, ours.value, rival.value, ours.n, found, seeds_needed=needed)
+
+
+def _summary(side: _Side) -> Summary:
+    return Summary(side.value, side.se, side.n)
 
 
 def _needed(found: Difference, spread: float | None, *, paired: bool) -> int | None:
@@ -205,7 +207,7 @@ def _judged(gammas: Sequence[AtGamma], asked: Comparison) -> list[AtGamma]:
 def _word(at: AtGamma, p: float | None, asked: Comparison) -> str:
     if at.difference is None:
         return NOT_RUN
-    if at.difference.interval is None or p is None:
+    if at.difference.interval is None or p is None or at.n < FEWEST:
         return UNRESOLVED
     if asked.better == "same" and max(map(abs, at.difference.interval)) <= asked.within * abs(at.rival):
         return SAME

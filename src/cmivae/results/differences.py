@@ -4,12 +4,13 @@ Pure functions of numbers. Where a test means nothing (one seed, no spread) its 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cmivae.results.stats import Interval, mean_se, t_interval
 
 ALPHA = 0.05  # two-sided, of every test
+FEWEST = 3  # seeds that may resolve anything: with two, Student's t has one degree of freedom and leans on normality
 NO_SPREAD = 1e-12  # of the size of the values: below it a spread is rounding
 
 
@@ -59,6 +60,14 @@ def welch(ours: Summary, theirs: Summary) -> Difference:
     parts = sum(each**2 / (n - 1) for each, n in zip(variances, counts, strict=True))
     freedom = total**2 / parts if parts else None
     return _tested(value, math.sqrt(total), freedom, max(abs(ours.mean), abs(theirs.mean)))
+
+
+def between(ours: Summary, theirs: Summary, seeds: tuple[Mapping[str, float], Mapping[str, float]]) -> Difference:
+    """Paired where both have values of the same ``seeds``, else Welch's from standard errors."""
+    shared = sorted(seeds[0].keys() & seeds[1].keys())
+    if shared:
+        return paired([seeds[0][seed] for seed in shared], [seeds[1][seed] for seed in shared])
+    return welch(ours, theirs)
 
 
 def _tested(value: float, se: float | None, freedom: float | None, size: float) -> Difference:
