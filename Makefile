@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
 
-.PHONY: setup demo test test-slow lint bench lock
+.PHONY: setup demo test test-slow test-browser lint bench lock
 
 setup: $(READY)
 
@@ -26,6 +26,11 @@ test: $(READY)
 # Paper-size equality checks and repeated kills.
 test-slow: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile -m slow --timeout 1800 --durations 10
+
+# The report's page in a real browser. The suite has these tests too, but leaves them out where there is no Chromium.
+test-browser: $(READY)
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { echo "Chromium is missing: apt-get install chromium (as root), then make test-browser" >&2; exit 1; }
+	@$(RUN) CMIVAE_BROWSER=required pytest -m browser tests/report
 
 # snakemake --lint wants a container a rule; its other findings count.
 lint: $(READY)

@@ -94,7 +94,9 @@ def make(folder: Path, study: Study, artefact: Artefact) -> None:
         write_bytes(target / "model.safetensors", artefact.spec.encode())
         write_text(target / "curve.jsonl", "".join(json.dumps(each) + "\n" for each in _curve(run.seed, failed)))
     elif artefact.stage == "evaluate" and not failed:
-        write_json(target / "metrics.json", METRICS[run.config.dataset](run.config.objective, run.config.gamma, run.seed))
+        write_json(
+            target / "metrics.json", METRICS[run.config.dataset](run.config.objective, run.config.gamma, run.seed)
+        )
     elif artefact.stage == "baseline":
         write_json(target / "metrics.json", BASELINES[artefact.dataset]()[artefact.dataset].metrics)
     else:

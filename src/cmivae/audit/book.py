@@ -31,6 +31,7 @@ class Book:
         self._given = None if cells is None else to_jsonl(cells).splitlines()
         self._records: dict[str, Record | None] = {}
         self._closures: dict[str, frozenset[str]] = {}
+        self._cells: dict[str, list[Cell]] = {}
 
     @cached_property
     def study(self) -> Study:
@@ -80,11 +81,15 @@ class Book:
         Raises:
             UserError: there are no cells, or a line is not a cell.
         """
+        if place in self._cells:
+            return list(self._cells[place])
         start = '{"address":' + json.dumps(place, ensure_ascii=False)[:-1]
         lines = self._lines()
         known = [line for line in lines if line.startswith('{"address":')]
         chosen = [line for line in known if line.startswith(start)] if len(known) == len(lines) else lines
-        return [cell for cell in from_jsonl("\n".join(chosen)) if cell.address.startswith(place)]
+        found = [cell for cell in from_jsonl("\n".join(chosen)) if cell.address.startswith(place)]
+        self._cells[place] = found
+        return list(found)
 
     def row(self, address: Address) -> list[Cell]:
         """All cells of a row.

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from cmivae.audit.book import CELLS, Book
 from cmivae.audit.ledger import ledger
 from cmivae.provenance.io import sha256_file
+from cmivae.report.compared import compared
 from cmivae.report.costs import costs, total
 from cmivae.report.numbers import count, shown
 from cmivae.report.pictures import pictures, voices
@@ -45,7 +46,7 @@ def render(book: Book, tables: list[TableView], state: State) -> str:
     """
     params, cells = book.study.params, book.cells()
     drawn = not {"results/figures"} & {*state.stale, *state.missing}
-    spent = costs(book)
+    spent, records = costs(book), Records(book, cells).values
     about: dict[str, Any] = {
         "params": params,
         "stop": warning(params.label, params.note),
@@ -63,7 +64,8 @@ def render(book: Book, tables: list[TableView], state: State) -> str:
         "total": total(spent),
         "runs": len(book.study.of_stage("train")),
         "cells_sha256": _cells_digest(book),
-        "records": _json(Records(book, cells).values),
+        "compared": compared(book, records["cells"]),
+        "records": _json(records),
         "style": _asset("style.css"),
         "script": _asset("script.js"),
     }
