@@ -131,6 +131,16 @@ class TestDoors:
         assert space.planned() == {}
         space.commit("built by the other door")
 
+    def test_snakemake_reports_tables_figures_and_the_page(self, space):
+        target = space.folder.parent / "report.html"
+        shown = space.snakemake("--report", str(target)).stderr
+        for name in ("X1.csv", "X4.csv", "X3.png", "X5.png", "report.html"):
+            assert f"Adding {name}" in shown
+        text = target.read_text()
+        for category in ("Tables", "Figures", "Report"):
+            assert f'"{category}"' in text
+        assert "two small runs for the tests of the doors" in text  # the note is in every caption
+
     def test_a_plot_param_remakes_figures_only(self, space):
         space.edit("params.yaml", "dpi: 60", "dpi: 70")
         assert space.made(lambda: space.run("dvc", "repro")) == ["results/figures", "results/report"]
