@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(RUN) cd demo; git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
 	@$(RUN) cd demo && dvc repro && cat results/tables/*.md
-	@echo "Tables: demo/results/tables   Figures: demo/results/figures   One run: demo/runs/train/digits-cmi-g060/s0"
+	@echo "Tables: demo/results/tables   Figures: demo/results/figures   Report: demo/results/report/report.html   One run: demo/runs/train/digits-cmi-g060/s0"
 
 test: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile --durations 10

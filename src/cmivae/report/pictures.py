@@ -8,7 +8,7 @@ from pathlib import Path
 from cmivae.audit.book import FIGURES, Book
 from cmivae.audit.points import cells_of, read_points, row_name
 from cmivae.results.render import objective_name
-from cmivae.study.params import Figure
+from cmivae.study.params import Figure, Params
 
 PAIRS = 2  # of sounds of each configuration, and the first seed only: a page is to be sent by mail
 CONFIGS = 4  # that can be heard: the first and the last two of a figure that has more
@@ -146,7 +146,7 @@ def _voices(book: Book, name: str, figure: Figure, drawn: bool) -> Voices:
     return Voices(name, figure.title, pairs, sheets, left_out)
 
 
-def _title(params, key: str) -> str:
+def _title(params: Params, key: str) -> str:
     config = params.configs[key]
     name = objective_name(config.objective, "speech")
     return f"{name}, γ {config.gamma:g}" if config.gamma else name

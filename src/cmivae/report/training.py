@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ METRICS = {  # key in curve.jsonl: what it is, and of which trainings
     "kl_z": "KL(z)",
     "logit_estimator": "I(z;s), by the estimator",
 }
+
+Place = Callable[[float, float], tuple[float, float]]  # of an epoch and a value in the picture
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _chart(title: str, metric: str, curves: dict[int, list[dict]], kept: dict[in
     return Chart(title, _short(low), _short(high), last, lines, cut)
 
 
-def _line(seed: int, values: Sequence[tuple[int, float]], kept: int | None, at) -> Line:
+def _line(seed: int, values: Sequence[tuple[int, float]], kept: int | None, at: Place) -> Line:
     step = max(1, math.ceil(len(values) / POINTS))
     thinned = [*values[::step], *(values[-1:] if (len(values) - 1) % step else [])]
     points = " ".join(f"{x:g},{y:g}" for x, y in (at(*each) for each in thinned))
