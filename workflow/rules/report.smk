@@ -12,8 +12,9 @@ rule tables:
         record=update("results/tables/run.json"),
     log:
         "logs/tables.log",
+    localrule: True
     shell:
-        "cmivae tables 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae tables 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule figures:
@@ -28,8 +29,9 @@ rule figures:
         record=update("results/figures/run.json"),
     log:
         "logs/figures.log",
+    localrule: True
     shell:
-        "cmivae figures 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae figures 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule report:
@@ -41,5 +43,6 @@ rule report:
         record=update("results/report/run.json"),
     log:
         "logs/report.log",
+    localrule: True
     shell:
-        "cmivae report 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae report 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"

@@ -18,7 +18,7 @@ class Records:
 
     def __init__(self, book: Book, cells: Iterable[Cell]):
         self.book = book
-        self.values: dict[str, dict[str, Any]] = {
+        self.values: dict[str, Any] = {
             name: {} for name in ("cells", "rows", "runs", "params", "data", "code", "environment")
         }
         self.notes: dict[str, int] = {}

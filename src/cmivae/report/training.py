@@ -66,7 +66,8 @@ def trainings(book: Book, stale: dict[str, str]) -> dict[str, list[Trained]]:
     Args:
         stale: reason by folder; a stale run is drawn, and said to be stale.
     """
-    params, found = book.study.params, {}
+    params = book.study.params
+    found: dict[str, list[Trained]] = {}
     for key, config in params.configs.items():
         found.setdefault(config.dataset, []).append(_trained(book, params, key, stale))
     return found
