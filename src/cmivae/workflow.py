@@ -54,8 +54,12 @@ class Workflow:
         self.threads = params.compute.threads
         self.baselines = [_record(a.folder) for a in study.of_stage("baseline")]
         self.tables = ["results/tables/cells.jsonl"]
-        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("csv", "md", "tex")]
-        self.figures = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
+        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("md", "tex")]
+        self.table_files = [f"results/tables/{name}.csv" for name in params.tables]  # that Snakemake's report shows
+        self.report = "results/report/report.html"
+        drawn = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
+        self.pictures = [path for path in drawn if path.endswith(".png")]  # that Snakemake's report shows
+        self.figures = [path for path in drawn if path not in self.pictures]
 
     def spec(self, folder: str) -> str:
         """Spec file of an artefact; wildcards may stand in ``folder``."""
