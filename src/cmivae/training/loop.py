@@ -103,6 +103,8 @@ class Trainer:
         progress = Progress(f"train {self.job.name}", total, self.step)
         saved = time.monotonic()
         try:
+            if self.step == total:  # an earlier process ended after its last step: nothing is left to do
+                return self._trained()
             while self.step < total:
                 self._advance(progress)
                 if self.job.stop:
@@ -111,10 +113,14 @@ class Trainer:
                 if time.monotonic() - saved >= 60 * self.job.checkpoint_minutes:
                     self._save()
                     saved = time.monotonic()
+            self._save()  # so that a process that ends while weights are written loses no step
         except Diverged as failure:
             return self._failed(str(failure))
         finally:
             progress.close()
+        return self._trained()
+
+    def _trained(self) -> Trained:
         return Trained(self.best["weights"], self.best["epoch"], self.best["value"], self.step)
 
     def _advance(self, progress: Progress) -> None:
