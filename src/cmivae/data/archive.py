@@ -63,7 +63,8 @@ def unpack(archive: Path, folder: Path, limit: int, members: int = MOST_MEMBERS)
         UserError: the archive is damaged, too large, or has an entry that is not a plain file or folder inside it;
             or the disk is full.
     """
-    total, seen = 0, set()
+    total = 0
+    seen: set[str] = set()
     try:
         with tarfile.open(archive, "r|gz") as tar:
             for count, member in enumerate(tar, start=1):

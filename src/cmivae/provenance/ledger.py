@@ -29,6 +29,7 @@ class Record:
 
     @property
     def spec(self) -> str:
+        """Digest of what it was made of."""
         return self.values["spec"]
 
     @property
@@ -210,8 +211,20 @@ def require(workspace: Path, artefact: Artefact) -> Record:
     reason = state(workspace, artefact)
     if reason is not None:
         raise UserError(f"STALE {artefact.folder}: {reason}", fix="let snakemake or dvc repro make it again first")
-    record = read_record(workspace, artefact.folder)
+    record = recorded(workspace, artefact.folder)
     check_files(workspace, record)
+    return record
+
+
+def recorded(workspace: Path, folder: str) -> Record:
+    """The record of an artefact that was found to be current.
+
+    Raises:
+        FileNotFoundError: it has gone since.
+    """
+    record = read_record(workspace, folder)
+    if record is None:
+        raise FileNotFoundError(f"{folder}/{RECORD}")
     return record
 
 

@@ -37,7 +37,7 @@ def make(context: Context) -> None:
 def _curve(context: Context, name: str, figure: Figure, cells: list[Cell]) -> None:
     params = context.params
     table = figure.table or next(key for key, table in params.tables.items() if table.dataset == figure.dataset)
-    found = curves(cells, table, figure.metric, layout=params.tables[table].layout, x=figure.x)
+    found = curves(cells, table, figure.metric or "", layout=params.tables[table].layout, x=figure.x)
     drawn = curve_figure(found, title=figure.title, note=params.note, style=params.style)
     save(drawn, plotted(found), context.folder / name)
 
@@ -51,7 +51,7 @@ def _samples(context: Context, name: str, figure: Figure) -> None:
     for key in figure.configs:
         record = context.input(f"runs/embed/{key}/s{params.seeds[0]}")
         config = params.configs[key]
-        title = f"{objective_name(config.objective)}, γ = {config.gamma:g}"
+        title = f"{objective_name(config.variant)}, γ = {config.gamma:g}"
         if record.status == "failed":
             log.error("figure %s: %s failed and has no samples", name, key)
             panels.append(Panel(f"{title}: FAILED", prepared.train_x[index[rows]], _empty(len(rows))))

@@ -45,7 +45,7 @@ def _likelihood(latents: Arrays) -> dict[str, object]:
 
 
 def _classifiers(context: Context, latents: Arrays, samples: Arrays) -> dict[str, object]:
-    params, prepared = context.dataset.evaluate, load(context.prepared)
+    params, prepared = context.image.evaluate, load(context.prepared)
     probe = latents["probe_z_mean"], prepared.train_y[prepared.subsets["probe"]]
     test = latents["test_z_mean"], prepared.test_y
     linear = logistic_accuracy(*probe, *test, c=params.c, max_iter=params.max_iter)

@@ -60,7 +60,7 @@ def _verification(speech: Speech, latents: Arrays, name: str) -> dict[str, float
 
 def _conversion(context: Context, speech: Speech, latents: Arrays) -> dict[str, object]:
     """VC-mCAS (appendix J): learn the sex of the z donor from conversions, test on real segments."""
-    params = context.dataset.evaluate
+    params = context.speech.evaluate
     male, female = latents["vc_male"], latents["vc_female"]  # (V/2, F) by the z that they have
     labels = np.array(["M"] * len(male) + ["F"] * len(female))
     test = speech.lists["vc_test"]
