@@ -14,6 +14,7 @@ class Story:
     Attributes:
         stopped: run whose training was asked to stop.
         requeued: run whose training Slurm took off its node.
+        retried: whether the first Snakemake took the stopped one up again by itself.
         left: Slurm jobs that the killed Snakemake left.
         exit: exit code of the second Snakemake.
         said: what it printed.
@@ -21,6 +22,7 @@ class Story:
 
     stopped: str = ""
     requeued: str = ""
+    retried: bool = False
     left: list[str] = field(default_factory=list)
     exit: int | None = None
     said: str = ""
@@ -60,9 +62,11 @@ def _ends(workspace: Path, run: str) -> list[str]:
     return [segment.get("end", "?") for segment in _segments(workspace, run)]
 
 
-def _resumed(workspace: Path, run: str) -> str:
-    ends = _ends(workspace, run)
-    return "" if ends == ["signal 15", "finished"] else f"segments ended {ends}"
+def _resumed(workspace: Path, story: Story) -> str:
+    ends = _ends(workspace, story.stopped)
+    if ends != ["signal 15", "finished"]:
+        return f"its segments ended {ends}"
+    return "" if story.retried else "Snakemake did not start it again by itself"
 
 
 def _made_again(workspace: Path, run: str) -> str:
