@@ -32,9 +32,7 @@ def report(reference: Path, workspace: Path, story: Story) -> int:
     """Print each check; returns how many failed."""
     checks = {
         "Snakemake after kill -9: went on without unlocking, exit 0": _went_on(story),
-        f"{story.stopped} asked to stop: saved, retried, went on from its checkpoint": _resumed(
-            workspace, story.stopped
-        ),
+        f"{story.stopped} asked to stop: saved, retried, went on from its checkpoint": _resumed(workspace, story),
         f"{story.requeued} queued again by Slurm: made to its end": _made_again(workspace, story.requeued),
         "no other training was made twice": _once(workspace, {story.stopped, story.requeued}),
         "no device had two jobs at a time, and both had some": _devices(workspace),
