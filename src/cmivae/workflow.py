@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from cmivae.errors import UserError
 from cmivae.provenance.io import disk_error
@@ -53,20 +54,24 @@ class Workflow:
         self.threads = params.compute.threads
         self.baselines = [_record(a.folder) for a in study.of_stage("baseline")]
         self.tables = ["results/tables/cells.jsonl"]
-        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("csv", "md", "tex")]
-        self.figures = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
+        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("md", "tex")]
+        self.table_files = [f"results/tables/{name}.csv" for name in params.tables]  # that Snakemake's report shows
+        self.report = "results/report/report.html"
+        drawn = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
+        self.pictures = [path for path in drawn if path.endswith(".png")]  # that Snakemake's report shows
+        self.figures = [path for path in drawn if path not in self.pictures]
 
     def spec(self, folder: str) -> str:
         """Spec file of an artefact; wildcards may stand in ``folder``."""
         return spec_path(folder)
 
-    def prepared(self, wildcards: object) -> str:
+    def prepared(self, wildcards: Any) -> str:
         """Record of the prepared data of a config."""
         return _record(f"data/prepared/{self.study.params.configs[wildcards.config].dataset}")
 
     def runs_of(self, stage: str, config: str) -> list[str]:
         """Records of all seeds of a config."""
-        return [_record(a.folder) for a in self.study.of_stage(stage) if a.run.key == config]
+        return [_record(a.folder) for a in self.study.of_stage(stage) if a.of_run.key == config]
 
     def all_runs(self, stage: str) -> list[str]:
         """Records of all runs of a stage."""
