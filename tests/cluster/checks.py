@@ -14,6 +14,7 @@ class Story:
     Attributes:
         stopped: run whose training was asked to stop.
         requeued: run whose training Slurm took off its node.
+        retried: whether the first Snakemake took the stopped one up again by itself.
         left: Slurm jobs that the killed Snakemake left.
         exit: exit code of the second Snakemake.
         said: what it printed.
@@ -21,6 +22,7 @@ class Story:
 
     stopped: str = ""
     requeued: str = ""
+    retried: bool = False
     left: list[str] = field(default_factory=list)
     exit: int | None = None
     said: str = ""
@@ -30,9 +32,7 @@ def report(reference: Path, workspace: Path, story: Story) -> int:
     """Print each check; returns how many failed."""
     checks = {
         "Snakemake after kill -9: went on without unlocking, exit 0": _went_on(story),
-        f"{story.stopped} asked to stop: saved, retried, went on from its checkpoint": _resumed(
-            workspace, story.stopped
-        ),
+        f"{story.stopped} asked to stop: saved, retried, went on from its checkpoint": _resumed(workspace, story),
         f"{story.requeued} queued again by Slurm: made to its end": _made_again(workspace, story.requeued),
         "no other training was made twice": _once(workspace, {story.stopped, story.requeued}),
         "no device had two jobs at a time, and both had some": _devices(workspace),
@@ -60,9 +60,11 @@ def _ends(workspace: Path, run: str) -> list[str]:
     return [segment.get("end", "?") for segment in _segments(workspace, run)]
 
 
-def _resumed(workspace: Path, run: str) -> str:
-    ends = _ends(workspace, run)
-    return "" if ends == ["signal 15", "finished"] else f"segments ended {ends}"
+def _resumed(workspace: Path, story: Story) -> str:
+    ends = _ends(workspace, story.stopped)
+    if ends != ["signal 15", "finished"]:
+        return f"its segments ended {ends}"
+    return "" if story.retried else "Snakemake did not start it again by itself"
 
 
 def _made_again(workspace: Path, run: str) -> str:

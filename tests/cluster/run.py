@@ -95,11 +95,11 @@ def _through(cluster: Cluster, workspace: Path) -> checks.Story:
     story.requeued, job = _training(cluster, workspace, first, but=story.stopped)
     cluster.call("scontrol", "requeue", job)
     _say(f"{story.requeued}: job {job} taken off and queued again")
-    done = [workspace / f"runs/train/{name}/run.json" for name in (story.stopped, story.requeued)]
-    _until(lambda: all(path.is_file() for path in done), first, "both to end")
+    _until((workspace / f"runs/train/{story.requeued}/run.json").is_file, first, "it to end")
     _until(lambda: any(state == "RUNNING" for state, _ in cluster.jobs().values()), first, "a job at work")
     first.send_signal(signal.SIGKILL)
     first.wait()
+    story.retried = "Trying to restart job" in (workspace / "logs/first.log").read_text()
     story.left = sorted(cluster.jobs())
     _say(f"Snakemake killed (kill -9) while jobs {' '.join(story.left)} were running or waiting; started again")
     second = _start(cluster, workspace, "second.log")
