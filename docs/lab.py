@@ -151,8 +151,8 @@ class Lab:
             process.send_signal(number)
             process.wait()
             self.run(folder, *command)
-            segments = read_json(folder / f"runs/train/{key}/s0/run.json")["segments"]
-            hits += [each["end"] for each in segments][:-1] in (["killed"], [f"signal {signal.Signals(number).name}"])
+            ends = [each["end"] for each in read_json(folder / f"runs/train/{key}/s0/run.json")["segments"]]
+            hits += ends in (["killed", "finished"], [f"signal {int(number)}", "finished"])
         self.kills += hits
         self.tries += len(values(changes)["configs"])
         if not hits:
