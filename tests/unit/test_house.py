@@ -16,7 +16,7 @@ from cmivae.workflow import Workflow
 SOURCE = tiny.REPOSITORY / "src"
 MODULES = sorted(SOURCE.rglob("*.py"))
 RULES = [tiny.REPOSITORY / "Snakefile", *sorted((tiny.REPOSITORY / "workflow").rglob("*.smk"))]
-WORKSPACES = ("", "demo", "reduced", "reduced-speech")
+WORKSPACES = ("", "demo", "reduced", "reduced-speech", "extensions")
 SEEDS = {"torch.manual_seed", "np.random.seed", "random.seed"}  # of the whole process
 MACHINE_PATH = re.compile(r"(?<![\w.}/*-])/(?:" + "|".join(("work", "root", "home", "Users", "mnt", "scratch")) + r")/")
 

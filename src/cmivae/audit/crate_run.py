@@ -114,5 +114,8 @@ def span(records: list[Record]) -> tuple[str | None, str | None]:
     segments = [segment for record in records for segment in record.values.get("segments") or ()]
     starts = sorted(segment["start"] for segment in segments if segment.get("start"))
     stops = sorted(segment["stop"] for segment in segments if segment.get("stop"))
-    first, last = (times[place] if times else None for times, place in ((starts, 0), (stops, -1)))
-    return tuple(time.replace("Z", "+00:00") if time else None for time in (first, last))
+    return _offset(starts[0]) if starts else None, _offset(stops[-1]) if stops else None
+
+
+def _offset(time: str) -> str:
+    return time.replace("Z", "+00:00")

@@ -21,7 +21,7 @@ from cmivae.errors import UserError
 from cmivae.provenance.code import SOURCE
 from cmivae.provenance.environment import REPOSITORY, git_state
 from cmivae.provenance.io import atomic_path, sha256_file, write_json, write_text
-from cmivae.provenance.ledger import RECORD
+from cmivae.provenance.ledger import RECORD, recorded
 
 FORMAT = 1
 BESIDE = ("params.yaml", "dvc.yaml", "dvc.lock", "Snakefile")  # of the workspace, where there are any
@@ -92,7 +92,7 @@ def _fill(book: Book, root: Path, with_embeddings: bool) -> int:
     """Copy what belongs into an archive; returns how many recorded files stay out."""
     left: dict[str, str] = {}
     for folder in book.study.artefacts:
-        record = book.record(folder)
+        record = recorded(book.workspace, folder)
         _copy(record.path, root / folder / RECORD)
         for name, entry in record.files().items():
             if _belongs(folder, name, with_embeddings):

@@ -78,7 +78,8 @@ class Checker:
     def hashes(self, folders: Iterable[str], cells: list[Cell]) -> None:
         """L1: files, records and the links between them are the recorded ones, byte for byte."""
         present = [(folder, record) for folder in folders if (record := self.book.record(folder)) is not None]
-        wanted, notes = {}, []
+        wanted: dict[str, str] = {}
+        notes: list[str] = []
         for folder, record in present:
             audio, absent = audio_of(self.book, folder, record)
             self.outside |= dict.fromkeys(audio, f"{folder}/{INDEX}")

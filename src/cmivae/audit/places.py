@@ -27,7 +27,8 @@ def forget_places(book: Book, root: Path) -> dict[str, str]:
         new = text
         for place, instead in names.items():
             value = rf"""(\bsource:\s+)(["']?){re.escape(place)}\2(?=\s|[,}}]|$)"""
-            new = re.sub(value, lambda match, to=instead: f"{match[1]}{match[2]}{to}{match[2]}", new)
+            literal = instead.replace("\\", r"\\")  # names may hold a backslash, which sub would read
+            new = re.sub(value, rf"\g<1>\g<2>{literal}\g<2>", new)
         if new != text:
             write_text(path, new)
     for path in sorted(root.glob(f"data/raw/*/{RECORD}")):
