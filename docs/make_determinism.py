@@ -140,7 +140,7 @@ def document(top: Path) -> str:
         hits=lab.kills,
         tries=lab.tries,
         minutes=minutes,
-        steps=steps(lab.plain),
+        steps=steps(top),
     )
 
 
