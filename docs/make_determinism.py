@@ -161,10 +161,10 @@ def machine() -> str:
 
 PAGE = """# Determinism: what gives the same bits, measured
 
-Made by `make determinism` (`docs/make_determinism.py`): eight very small runs, both models with all four objectives,
-are made in two ways and compared, from prepared data to weights, curves, embeddings, metrics, tables, figures and
-sounds; only `run.json` is left out, since it names time and place. The script stops where bits differ that are promised
-to agree.
+Made by `make determinism` (`docs/make_determinism.py`): eight very small runs, both models with the four objectives
+of the paper, are made in two ways and compared, from prepared data to weights, curves, embeddings, metrics, tables,
+figures and sounds; only `run.json` is left out, since it names time and place. The script stops where bits differ that
+are promised to agree.
 
 Measured in {minutes:.0f} minutes on
 
@@ -177,7 +177,7 @@ Measured in {minutes:.0f} minutes on
 Where bits differ, the worst of all runs is told. VAE and critics: the norm of the difference of the weights over the
 norm of the weights. Metrics: the largest difference, relative to the larger of 1 and the metric. Then how many printed
 numbers of the tables differ. {hits} of {tries} trainings were hit by the signal before they ended. The rows of
-`SIGTERM`, the doors and `torch.compile` are of CMI-VAE alone, the others of all four objectives.
+`SIGTERM`, the doors and `torch.compile` are of CMI-VAE alone, the others of all four.
 
 ## What is promised
 
@@ -187,9 +187,9 @@ numbers of the tables differ. {hits} of {tries} trainings were hit by the signal
 - **Another number of threads, kind of CPU or device, or `torch.compile`, gives other last bits.** Training amplifies
   them, and at once: Adam divides a gradient by its size, so a weight whose gradient is nothing but rounding (a bias in
   front of batch norm) moves by a whole learning rate, in a direction that the last bit chooses. In a long run expect
-  two samples of one procedure, like two seeds, and not one run with an error of 1e-7: the rows above are of {steps}
-  and small networks. That is why `compute.threads` is 1 by default, why threads, device and libraries stand in each
-  run's record, and why `cmivae verify` compares within a tolerance on other machines ([audit.md](audit.md)).
+  two samples of one procedure, like two seeds, and not one run with an error of 1e-7: the rows above are of small
+  networks and {steps}. That is why `compute.threads` is 1 by default, why threads, device and libraries stand in
+  each run's record, and why `cmivae verify` compares within a tolerance on other machines ([audit.md](audit.md)).
 - **Nothing is promised** across versions of torch: `requirements.lock` pins them.
 
 ## How
