@@ -20,7 +20,8 @@ class Distance:
 
     files: int  # compared
     same: int  # byte for byte
-    weights: float  # largest absolute difference of a weight
+    vae: float  # of the VAEs' weights, the difference's norm over the norm
+    critics: float  # the same of the critics'
     metrics: float  # largest difference of a metric, relative to the larger of 1 and its value
     printed: int  # numbers of tables that are printed otherwise
     of: int  # numbers of tables
@@ -53,7 +54,8 @@ def distance(a: Path, b: Path, mark: str, tables: tuple[str, ...]) -> Distance:
     return Distance(
         files=len(names),
         same=same,
-        weights=max(_weights(a / name, b / name) for name in weights),
+        vae=max(_weights(a / name, b / name) for name in weights if name.endswith("/model.safetensors")),
+        critics=max((_weights(a / name, b / name) for name in weights if "/critic_" in name), default=0.0),
         metrics=max(_metrics(a / name, b / name) for name in metrics),
         printed=sum(x != y for old, new in numbers for x, y in zip(old, new, strict=True)),
         of=sum(len(old) for old, _ in numbers),
@@ -73,9 +75,13 @@ def numbers_of(table: Path) -> list[str]:
 
 
 def _weights(a: Path, b: Path) -> float:
+    """|a - b| / |a| over all that is trained; running statistics of batch norm have another scale and are left out."""
     old, new = load_file(a), load_file(b)
-    gaps = [np.abs(old[name].astype(np.float64) - new[name].astype(np.float64)).max(initial=0) for name in old]
-    return float(max(gaps, default=0.0))
+    names = [name for name in old if not name.rpartition(".")[2].startswith(("running_", "num_batches"))]
+    pairs = [(old[name].astype(np.float64), new[name].astype(np.float64)) for name in names]
+    gap, size = (math.sqrt(sum(float(np.square(each).sum()) for each in arrays))
+                 for arrays in ([x - y for x, y in pairs], [x for x, _ in pairs]))  # fmt: skip
+    return gap / size if size else 0.0
 
 
 def _metrics(a: Path, b: Path) -> float:

@@ -2,7 +2,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -151,8 +150,8 @@ class Lab:
             process.send_signal(number)
             process.wait()
             self.run(folder, *command)
-            segments = read_json(folder / f"runs/train/{key}/s0/run.json")["segments"]
-            hits += [each["end"] for each in segments][:-1] in (["killed"], [f"signal {signal.Signals(number).name}"])
+            ends = [each["end"] for each in read_json(folder / f"runs/train/{key}/s0/run.json")["segments"]]
+            hits += ends in (["killed", "finished"], [f"signal {int(number)}", "finished"])
         self.kills += hits
         self.tries += len(values(changes)["configs"])
         if not hits:

@@ -124,7 +124,7 @@ def told(found: Distance) -> str:
     if found.is_none:
         return f"same bits ({found.files} files)"
     printed = f"{found.printed} of {found.of} printed numbers"
-    return f"weights {found.weights:.1e}, metrics {found.metrics:.1e}, {printed}"
+    return f"VAE {found.vae:.0e}, critics {found.critics:.0e}, metrics {found.metrics:.0e}, {printed}"
 
 
 def document(top: Path) -> str:
@@ -140,15 +140,14 @@ def document(top: Path) -> str:
         hits=lab.kills,
         tries=lab.tries,
         minutes=minutes,
-        steps=steps(lab.plain),
+        steps=steps(top),
     )
 
 
-def steps(workspace: Path) -> str:
-    """How many optimiser steps the trainings of the study have."""
-    records = [read_json(path) for path in sorted(workspace.glob("runs/train/*/s0/run.json"))]
-    counts = sorted({record["selected"]["steps"] for record in records})
-    return " to ".join(str(count) for count in sorted({counts[0], counts[-1]})) + " steps"
+def steps(top: Path) -> str:
+    """How many optimiser steps the trainings of all workspaces have."""
+    counts = {read_json(path)["selected"]["steps"] for path in top.glob("*/runs/train/*/s0/run.json")}
+    return f"{min(counts)} to {max(counts)} steps"
 
 
 def machine() -> str:
@@ -157,37 +156,40 @@ def machine() -> str:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     libraries = ", ".join(f"{name} {here['libraries'][name]}" for name in ("torch", "numpy", "scikit-learn", "scipy"))
     commit = f"commit {git['revision'][:10]}{', with changes' if git['dirty'] else ''}"
-    return f"{here['processor']}, {gpu}; {platform.system()}, Python {here['python']}, {libraries}; {commit}"
+    return f"{here['processor']}, {gpu}\n- {platform.system()}, Python {here['python']}, {libraries}\n- {commit}"
 
 
 PAGE = """# Determinism: what gives the same bits, measured
 
-Made by `make determinism` (`docs/make_determinism.py`): eight very small runs, both models with all four objectives,
-are made in two ways and compared, from prepared data to weights, curves, embeddings, metrics, tables, figures and
-sounds; only `run.json` is left out, since it names time and place. The script stops where bits differ that are promised
-to agree.
+Made by `make determinism` (`docs/make_determinism.py`): eight very small runs, both models with the four objectives
+of the paper, are made in two ways and compared, from prepared data to weights, curves, embeddings, metrics, tables,
+figures and sounds; only `run.json` is left out, since it names time and place. The script stops where bits differ that
+are promised to agree.
 
-Measured in {minutes:.0f} minutes on {machine}.
+Measured in {minutes:.0f} minutes on
+
+- {machine}
 
 | two ways | PixelCNN-VAE (digits) | DSAE (synthetic speech) |
 |:--|:--|:--|
 {table}
 
-Where bits differ: the largest absolute difference of a weight after training; the largest difference of a metric,
-relative to the larger of 1 and its value; how many printed numbers of the tables differ. Kills and stops: {hits} of
-{tries} trainings were hit while they trained, the others had just ended. The rows of `SIGTERM`, Snakemake and DVC are
-of CMI-VAE alone, the others of all four objectives.
+Where bits differ, the worst of all runs is told. VAE and critics: the norm of the difference of the weights over the
+norm of the weights. Metrics: the largest difference, relative to the larger of 1 and the metric. Then how many printed
+numbers of the tables differ. {hits} of {tries} trainings were hit by the signal before they ended. The rows of
+`SIGTERM`, the doors and `torch.compile` are of CMI-VAE alone, the others of all four.
 
 ## What is promised
 
 - **On one machine, with the same libraries, device and number of threads: the same bits**, however often a training
   was killed, through whichever door, in whichever order, in whichever folder. `cmivae verify` L3 to L5 compares exactly
   there.
-- **Another number of threads, kind of CPU or device may give other last bits.** Training amplifies them: in a long run
-  expect two samples of one procedure, like two seeds, and not one run with an error of 1e-7. The numbers above are of
-  {steps} and small networks, and so a lower bound. That is why `compute.threads` is 1 by default, why threads,
-  device and libraries stand in each run's record, and why `cmivae verify` compares within a tolerance on other machines
-  ([audit.md](audit.md)).
+- **Another number of threads, kind of CPU or device, or `torch.compile`, gives other last bits.** Training amplifies
+  them, and at once: Adam divides a gradient by its size, so a weight whose gradient is nothing but rounding (a bias in
+  front of batch norm) moves by a whole learning rate, in a direction that the last bit chooses. In a long run expect
+  two samples of one procedure, like two seeds, and not one run with an error of 1e-7: the rows above are of small
+  networks and {steps}. That is why `compute.threads` is 1 by default, why threads, device and libraries stand in
+  each run's record, and why `cmivae verify` compares within a tolerance on other machines ([audit.md](audit.md)).
 - **Nothing is promised** across versions of torch: `requirements.lock` pins them.
 
 ## How
