@@ -10,8 +10,10 @@ from cmivae.audit.flops import item_flops, of_run, steps
 from cmivae.audit.items import Counts, counts
 from cmivae.audit.rates import device_here, device_name, item_seconds
 from cmivae.audit.render import line
+from cmivae.progress import log
 from cmivae.provenance.environment import environment
 from cmivae.study.params import Config, Dataset
+from cmivae.training.build import build_objective
 
 PEAKS = {"float32": 67e12, "bf16": 989e12}  # operations a second of an H100 SXM without sparsity, by its data sheet
 SHARE = 0.35  # of the peak that convolutions of 32 and 64 channels may reach: an estimate
@@ -34,16 +36,31 @@ def cost(book: Book, measure: bool = False) -> dict[str, Any]:
     }
     device = device_here(book.study.params.compute.device, book.study.params.compute.threads) if measure else None
     found["measured_on"] = None if device is None else device_name(device, _threads(book))
+    known: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
     for (name, objective, weighted), (runs, items) in groups.items():
         dataset = book.study.params.datasets[name]
         config = Config(dataset=name, objective=objective, gamma=0.5 if weighted else 0.0)
+        same = _same(dataset, config)
+        if same not in known:
+            log.info("count %s %s", name, objective)
+            known[same] = item_flops(dataset, config), {} if device is None else item_seconds(dataset, config, device)
+        each, seconds = known[same]
         row = {"dataset": name, "objective": objective, "runs": runs, "prepared": items.prepared}
-        row |= _of_group(dataset, config, items, runs)
+        row |= _of_group(dataset, items, runs, of_run(dataset, items, each))
         if device is not None:
-            seconds = of_run(dataset, items, item_seconds(dataset, config, device))
-            row["measured_hours"] = {stage: runs * seconds[stage] / 3600 for stage in STAGES}
+            row["items_per_second"] = 1 / seconds["step"]
+            row["measured_hours"] = {
+                stage: runs * value / 3600 for stage, value in of_run(dataset, items, seconds).items()
+            }
         found["groups"].append(row)
     return found
+
+
+def _same(dataset: Dataset, config: Config) -> str:
+    """What decides the cost of an item: data sets and objectives that agree in it are counted once."""
+    objective = build_objective(config)
+    settings = dataset.model_dump_json(include={"model", "critic", "train", "embed"})
+    return f"{dataset.shape} {objective.critic if objective.uses_critic else None} {settings}"
 
 
 def _groups(book: Book) -> tuple[dict[Key, tuple[int, Counts]], list[str]]:
@@ -56,8 +73,7 @@ def _groups(book: Book) -> tuple[dict[Key, tuple[int, Counts]], list[str]]:
     return groups, [name for name, items in known.items() if items is None]
 
 
-def _of_group(dataset: Dataset, config: Config, items: Counts, runs: int) -> dict[str, Any]:
-    operations = of_run(dataset, items, item_flops(dataset, config))
+def _of_group(dataset: Dataset, items: Counts, runs: int, operations: dict[str, float]) -> dict[str, Any]:
     posthoc = dataset.embed.posthoc
     taught = min(posthoc.n_train or items.train, items.train) if posthoc.inits else 0
     updates = {"train": steps(dataset, items), "embed": posthoc.epochs * taught // dataset.train.batch_size}

@@ -64,8 +64,9 @@ class Features:
             spectra = self._stft(padded)
         else:
             spectra = self._stft(pieces, center=True)  # (S, F, 21)
-        kept = np.abs(spectra)[:, :, : self.data.segment]
-        return kept.transpose(0, 2, 1).reshape(-1, self.bins)
+        found = np.empty((len(pieces), self.data.segment, self.bins), np.float32)  # (S, T, F)
+        np.abs(spectra.transpose(0, 2, 1)[:, : self.data.segment], out=found)
+        return found.reshape(-1, self.bins)
 
     def _stft(self, sound: Tensor, center: bool = False) -> NDArray[np.complex64]:
         """(..., N) -> (..., F, L). NumPy takes magnitudes of it; torch's own take longer than the transform."""
