@@ -1,6 +1,7 @@
 """ELU in place, about twice as fast on a CPU as PyTorch's own, which spends its time in ``expm1``."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ class _Elu(torch.autograd.Function):
     """y = max(x, 2^(x log2 e) - 1) where x < 0; the gradient is found from y alone, as ``F.elu`` does in place."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         flat = x.as_strided((x.numel(),), (1,))  # in the order of memory, whatever the layout
         scratch = x.new_empty(min(PIECE, x.numel()))
         for piece in flat.split(PIECE):
@@ -26,7 +27,7 @@ class _Elu(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return torch.ops.aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, y)
 

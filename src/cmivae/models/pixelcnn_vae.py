@@ -4,12 +4,15 @@ Layer ``cut`` of a PixelCNN sees x_<t only; its output at pixel t is s_t. z join
 that p(x | z, s) is what those layers compute from (s, z).
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmivae.errors import UserError
-from cmivae.models.critics import Critic, CriticKind, make_critic
+from cmivae.models.contract import Critic, ImageVae
+from cmivae.models.critics import CriticKind, make_critic
 from cmivae.models.elu import Elu, elu_
 from cmivae.models.encoders import IMAGE_SIZE, ConvEncoder, ResNetEncoder
 from cmivae.models.init import building, fan_in_, fan_out_
@@ -24,7 +27,7 @@ SKIP = 3  # a long skip of He et al. enters three layers after the one that it l
 class MaskedLayer(nn.Module):
     """Masked convolution - BN - ELU. Maps of z, where the layer takes them, pass an unmasked convolution."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, mask_type: str, z_maps: int):
+    def __init__(self, c_in: int, c_out: int, kernel: int, mask_type: Literal["A", "B"], z_maps: int):
         super().__init__()
         self.z_maps = z_maps
         self.conv = MaskedConv2d(c_in, c_out, kernel, mask_type)
@@ -62,7 +65,7 @@ class ResidualLayer(nn.Module):
 
     def _reduce(self, h: Tensor, z_maps: Tensor | None) -> Tensor:
         """The 1x1 of [h; z], as the sum of that of h and that of z: no copy of h.  -> (B, C/2, 28, 28)"""
-        if not self.z_maps:
+        if z_maps is None or not self.z_maps:
             return self.reduce(h)
         of_h, of_z = self.reduce.weight.split([h.shape[1], self.z_maps], dim=1)
         return F.conv2d(h, of_h).add_(F.conv2d(z_maps, of_z))
@@ -76,7 +79,7 @@ class LastConv2d(nn.Conv2d):
         return F.linear(h.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
 
 
-class PixelCnnVae(nn.Module):
+class PixelCnnVae(ImageVae):
     """The model; ``params`` are those of ``params.yaml:datasets.*.model``.
 
     Weights are drawn from ``generator``; without one from seed 0, for a model that is loaded right after.
@@ -177,7 +180,8 @@ class PixelCnnVae(nn.Module):
         return maps.contiguous(memory_format=torch.channels_last)  # else joining would undo that layout of h
 
     def _logits(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        z_maps, outputs = self.maps(z), {}
+        z_maps = self.maps(z)
+        outputs: dict[int, Tensor] = {}
         s = self._trunk(x, 1, self.cut, z_maps, outputs)  # (B, C, 28, 28)
         return self._finish(s, z_maps, outputs), s
 

@@ -36,7 +36,8 @@ def set_up(device: torch.device, threads: int) -> None:
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import a compiler, 2 s
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that took a seventh of a step
+    # A debugging aid that took a seventh of a step; its module has a property that type checkers do not see.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
     torch.backends.cudnn.benchmark = False
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = False
