@@ -7,6 +7,7 @@ import pytest
 import test_commands
 from built import SPEECH, artefact_files, copy, overwrite, verified
 
+from cmivae.audit import verdict
 from cmivae.audit.book import Book
 from cmivae.audit.export import export
 from cmivae.cli import main
@@ -44,7 +45,7 @@ def test_a_cell_of_speech_says_what_made_it(say):
     assert text.startswith(f"{CELL} = ")
     for word in (
         "paper 3.99",
-        "not comparable",
+        "synthetic or reduced",
         "SYNTHETIC speech",
         "train.lr 0.002",
         "files more",
@@ -141,6 +142,34 @@ def test_the_ledger_of_claims(say, tmp_path, speech):
     assert "no cell of this workspace" in say("audit", "claim:C7", at=tmp_path)
 
 
+def test_objectives_are_compared_beside_the_paper(say, speech):
+    text = say("compare")
+    for word in (
+        "test workspace: not the paper's scale",
+        "EER(z), cmi against beta (the paper: lower): voices, table X1",
+        "paper      as claimed at 4 of 4 γ (sign test p 0.12); told from chance at 0 after Holm",
+        "at the same KL(z) -0.48 over KL(z) 18.0 to 361.0 nats, higher on 0% of it",
+        "VC-mCAS (mean)",
+        "I(z;s)",
+        "within 5%",
+        "under 3 seeds nothing is resolved",
+    ):
+        assert word in text
+    assert max(map(len, text.splitlines())) < 160
+    found = json.loads(say("compare", "voices", "--column", "eer_z", "--json"))
+    (pair,) = found["contrasts"]
+    (gamma,) = pair["ours"]["gammas"]
+    cells = {cell.address: cell for cell in Book(speech).cells()}
+    ours, rival = (cells[address] for address in (CELL, "X1[beta,0.8].eer_z"))
+    assert (gamma["ours"], gamma["rival"]) == (ours.value, rival.value)
+    known = verdict.paired([run.value for run in ours.runs], [run.value for run in rival.runs])
+    assert gamma["difference"]["p"] == known["p"] == gamma["holm"]
+    assert gamma["word"] == "not resolvable at this n"
+    assert pair["ours"]["matched_problem"] == "a curve has fewer than two points"
+    assert "no claim is on a column 'aolr' here" in say("compare", "--column", "aolr", code=2)
+    assert "known: voices" in say("compare", "timit", code=2)
+
+
 @pytest.mark.parametrize("name", ["pair1-converted.wav", "index.html", "sheet.png", "sheet.csv"])
 def test_damage_to_voices_is_found_and_named(name, other):
     (path,) = (p for p in artefact_files(other) if p.name == name and p.parent.name == "voices-cmi-g080-s1")
@@ -208,3 +237,18 @@ def test_audio_that_is_not_on_this_machine_is_told(elsewhere, capsys):
     shutil.rmtree(space / "data/raw")
     assert main(["-C", str(space), "doctor"]) == 2
     assert "MISSING  data voices" in capsys.readouterr().out
+
+
+def test_what_needs_audio_that_is_not_here_is_one_finding(elsewhere, capsys):
+    space, corpus = elsewhere
+    assert [f for f in verified(space, "L4").findings if f.level == "L4"] == []
+    corpus.rename(corpus.with_name("moved"))
+    (finding,) = [f for f in verified(space, "L4").findings if f.level == "L4"]
+    assert (finding.path, finding.poisons) == (str(corpus), ())
+    assert finding.what == f"{PREPARED} cannot be made again: its audio does not lie on this machine"
+    assert "params.yaml:datasets.voices.data.source" in finding.fix
+    assert main(["-C", str(space), "verify", "--level", "L4"]) == 2
+    assert f"FAILED at L4: {corpus}" in capsys.readouterr().out
+    params = space / "params.yaml"
+    params.write_text(params.read_text().replace(str(corpus), str(corpus.with_name("moved"))))
+    assert [f for f in verified(space, "L4").findings if f.level == "L4"] == []

@@ -6,6 +6,7 @@ import tiny
 from cmivae.results import claims
 from cmivae.results.claims import Comparison, Pair, Part, Side, our_parts, printed_parts, verdict
 from cmivae.results.columns import LAYOUTS
+from cmivae.results.differences import paired
 from cmivae.results.printed import HEADINGS, printed_table
 from cmivae.results.record import Cell, CellRun
 from cmivae.study.checks import PAPER_LAYOUTS
@@ -74,10 +75,15 @@ def test_verdicts_on_the_papers_evidence():
 # --- known answers ----------------------------------------------------------------------------------------------------
 
 
-def part(outcomes: str, better="higher") -> Part:
+def part(outcomes: str, better="higher", ps=()) -> Part:
+    """Pairs by a sign each; the first have a p."""
     words = {"+": "held", "-": "against", "=": "tied", "?": "missing"}
     side = Side("T[a,0.1].b", 1.0)
-    pairs = tuple(Pair(i / 10, side, side, words[each], (0, 0)) for i, each in enumerate(outcomes))
+    padded = [*ps, *[None] * (len(outcomes) - len(ps))]
+    pairs = tuple(
+        Pair(i / 10, side, side, words[each], (0, 0), p)
+        for i, (each, p) in enumerate(zip(outcomes, padded, strict=True))
+    )
     return Part("T", Comparison("aolr", better, {"table4": None}, within=0.05), pairs)
 
 
@@ -89,6 +95,32 @@ def part(outcomes: str, better="higher") -> Part:
 )  # fmt: skip
 def test_verdict_of_a_part(outcomes, word):
     assert part(outcomes).verdict == word
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "ps", "word"),
+    [("++++", (0.001, 0.002, 0.01, 0.04), "supported"),  # four gammas, each told from chance
+     ("++++", (0.001, 0.002, 0.03, 0.03), "not resolved"),  # after Holm the last two are not
+     ("++++", (0.001, 0.002, 0.01), "not resolved"), ("----", (0.001, 0.002, 0.01, 0.04), "contradicted"),
+     ("+++-", (0.001, 0.001, 0.001, 0.001), "mixed"), ("+++-", (0.001, 0.001, 0.001, 0.9), "not resolved"),
+     ("++++++", (0.9,) * 6, "supported"), ("+++++-", (0.001,) * 5, "mixed")],
+)  # fmt: skip
+def test_few_gammas_decide_if_each_is_told_from_chance(outcomes, ps, word):
+    assert part(outcomes, ps=ps).verdict == word
+
+
+def test_p_of_a_pair_is_of_its_seeds_or_of_printed_errors():
+    seeds = (0.51, 0.62, 0.55), (0.50, 0.59, 0.53)
+    cells = [cell(name, 0.1, "aolr", sum(v) / 3, seeds=v) for name, v in zip(("cmi", "beta"), seeds, strict=True)]
+    ours = next(p for p in our_parts(ALL["C4"], image_study(), cells) if p.comparison.column == "aolr" and p.pairs)
+    assert ours.pairs[0].p == paired(*seeds).p
+    assert ours.holm == [ours.pairs[0].p]
+    assert [p.p for p in found("C1", "table1", "eer_z").pairs] == pytest.approx([0.225, 0.433, 0.596, 0.043], abs=5e-4)
+    assert found("C1", "table1", "eer_z").told("held") == 0
+    assert {p.p for p in found("C4", "table4", "aolr").pairs} == {None}
+    two = [cell(name, 0.1, "aolr", 0.5, seeds=v[:2]) for name, v in zip(("cmi", "beta"), seeds, strict=True)]
+    ours = next(p for p in our_parts(ALL["C4"], image_study(), two) if p.comparison.column == "aolr" and p.pairs)
+    assert ours.pairs[0].p is None  # two seeds decide nothing
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmivae.errors import UserError
 
-COMMANDS = ("audit", "verify", "claims", "why", "diff", "plan", "status", "doctor", "export")
+if TYPE_CHECKING:
+    from cmivae.audit.book import Book
+
+COMMANDS = ("audit", "verify", "claims", "compare", "why", "diff", "plan", "status", "doctor", "export")
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
 
 
@@ -24,6 +27,11 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
                          "L3 metrics from embeddings, L4 embeddings from weights, L5 weights from data")  # fmt: skip
     _json(command)
     _json(add("claims", _claims, "weigh the paper's claims, by its numbers and by ours", "cmivae -C demo claims"))
+    command = add("compare", _compare, "compare objectives: at each gamma, across gammas, at the same KL(z)",
+                  "cmivae -C demo compare digits --column aolr")  # fmt: skip
+    command.add_argument("dataset", nargs="?", help="a data set of params.yaml; left out: all")
+    command.add_argument("--column", help="one column, such as aolr or eer_z")
+    _json(command)
     command = add("why", _why, "say why a run is stale, or that it is not", "cmivae why mnist-cmi-g030/s0")
     command.add_argument("run", help="a run (mnist-cmi-g030/s0), a folder (runs/train/mnist-cmi-g030/s0) or an address")
     command = add("diff", _diff, "compare two cells or two runs", "cmivae diff t4.cmi.g0.3.aolr t4.beta.g0.3.aolr")
@@ -39,6 +47,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("target", help="archive to write, FILE.tar.gz, or a folder")
     command.add_argument("--with-embeddings", action="store_true", help="add what verify --level L3 needs")
     command.add_argument("--ro-crate", action="store_true", help="describe it as a Workflow Run RO-Crate too")
+    command.add_argument("--by", metavar="NAME", help="who ran it, for the RO-Crate: 'NAME' or 'NAME, ORCID'")
 
 
 def _json(command: argparse.ArgumentParser) -> None:
@@ -56,7 +65,7 @@ def _print(value: Any, text: Callable[[Any], str], as_json: bool) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text(value))
 
 
-def _book(options: argparse.Namespace):
+def _book(options: argparse.Namespace) -> "Book":
     from cmivae.audit.book import Book
 
     return Book(options.workspace)
@@ -107,6 +116,13 @@ def _claims(options: argparse.Namespace) -> None:
     _print(ledger(_book(options)), ledger_text, options.json)
 
 
+def _compare(options: argparse.Namespace) -> None:
+    from cmivae.audit.contrasts import compare_objectives, contrasts_text, to_json
+
+    found = compare_objectives(_book(options), options.dataset, options.column)
+    _print(to_json(found) if options.json else found, contrasts_text, options.json)
+
+
 def _why(options: argparse.Namespace) -> None:
     from cmivae.audit.why import why_text
 
@@ -143,4 +159,6 @@ def _doctor(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from cmivae.audit.export import export
 
-    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate))
+    if options.by is not None and not options.ro_crate:
+        raise UserError("--by is of the RO-Crate, and none is asked for", where="--by", fix="add --ro-crate")
+    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate, options.by))

@@ -131,7 +131,8 @@ def compare_text(found: dict[str, Any]) -> str:
 
 def _test(test: dict[str, Any]) -> str:
     if test["interval"] is None:
-        return f"difference {number(test['difference'])}; one seed: no test"
+        why = "one seed" if test["n"] == 1 else f"all {test['n']} seeds differ by the same"
+        return f"difference {number(test['difference'])}; {why}: no test"
     low, high = test["interval"]
     text = f"difference {number(test['difference'])} (95 % CI {number(low)} to {number(high)}), "
     return text + f"p {test['p']:.3g}, paired t-test over {test['n']} seeds"

@@ -36,7 +36,7 @@ def cell_facts(book: Book, cell: Cell, part: str = "value") -> dict[str, Any]:
         "label": cell.label,
         "dataset": cell.dataset,
         "aggregate": cell.aggregate,
-        "paper": against_paper(cell),
+        "paper": against_paper(cell, _printed(book, cell)),
         "deviations": list(cell.deviations),
         "failed_seeds": list(cell.failed),
         "missing_seeds": list(cell.missing),
@@ -49,7 +49,7 @@ def row_facts(book: Book, cells: list[Cell]) -> dict[str, Any]:
     place = cells[0].address.removesuffix(f".{cells[0].column}")
     columns = [
         {"column": c.column, "value": c.value, "se": c.se, "n": c.n, "expected": c.expected, "problem": c.problem,
-         "aggregate": c.aggregate, "paper": against_paper(c)}
+         "aggregate": c.aggregate, "paper": against_paper(c, _printed(book, c))}
         for c in cells
     ]  # fmt: skip
     found = {
@@ -66,10 +66,21 @@ def row_facts(book: Book, cells: list[Cell]) -> dict[str, Any]:
 
 
 def made_by(book: Book, folders: list[str], cells: list[Cell], shown: str = TABLES) -> dict[str, Any]:
-    """Runs, parameters, data, code, environment, staleness and DVC's record behind the cells of one row.
+    """The lineage of the cells of one row, with staleness and DVC's record: what is true of the workspace now.
 
     Args:
         shown: the artefact that shows the numbers: tables or figures.
+
+    Raises:
+        UserError: a run has no record.
+    """
+    records = dict.fromkeys(record.values["folder"] for folder in folders for record in book.chain(folder))
+    now = {"stale": _stale(book, [*records, shown]), "dvc": dvc_facts(book, [*records, shown])}
+    return lineage(book, folders, cells, shown) | now
+
+
+def lineage(book: Book, folders: list[str], cells: list[Cell], shown: str = TABLES) -> dict[str, Any]:
+    """Runs, parameters, data, code and environment behind the cells of one row: what records say, whenever asked.
 
     Raises:
         UserError: a run has no record.
@@ -89,8 +100,6 @@ def made_by(book: Book, folders: list[str], cells: list[Cell], shown: str = TABL
         "data": [_data(record) for record in records.values() if record.values["stage"] in DATA],
         "code": _code(list(records.values())) if records else None,
         "environment": _environment(list(records.values())),
-        "stale": _stale(book, [*records, shown]),
-        "dvc": dvc_facts(book, [*records, shown]),
         "rebuild": _rebuild([*folders, shown]),
         "verify": f"cmivae verify {_asked(cells)}--level L3",
     }
@@ -140,7 +149,8 @@ def neighbour(book: Book, cell: Cell, params: dict[str, Any]) -> dict[str, Any] 
     others = [c for c in others if (c.objective, c.gamma) != (cell.objective, cell.gamma)]
     if not others or cell.gamma is None:
         return None
-    closest = min(others, key=lambda c: (abs(c.gamma - cell.gamma), c.objective != cell.objective, c.objective))
+    here = cell.gamma
+    closest = min(others, key=lambda c: (abs((c.gamma or 0.0) - here), c.objective != cell.objective, c.objective))
     theirs = resolved(list(book.chain(closest.runs[0].run)))
     return {"address": closest.address, "value": closest.value, "differs": differing(theirs, params)}
 
@@ -206,6 +216,12 @@ def _stale(book: Book, folders: list[str]) -> dict[str, str]:
         if reason is not None:
             found[folder] = reason
     return found
+
+
+def _printed(book: Book, cell: Cell) -> str | None:
+    """The printed table that a cell's table repeats."""
+    table = book.study.params.tables.get(cell.table)
+    return table.paper if table else None
 
 
 def _differ(all_params: list[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cmivae.audit.items import Counts
 from cmivae.audit.trial import Posthoc, trial
-from cmivae.study.params import Config, Dataset
+from cmivae.models.contract import ImageVae
+from cmivae.study.params import Config, Dataset, ImageDataset
 
 ITEMS = 2  # in a trial; counts are proportional
 CPU = torch.device("cpu")
@@ -39,13 +40,13 @@ def item_flops(dataset: Dataset, config: Config) -> dict[str, float]:
     dataset = dataset.model_copy(update={"train": plain})
     with trial(dataset, config, ITEMS, ITEMS, CPU) as trainer:
         job, posthoc = trainer.job, Posthoc(dataset, trainer)
-        x, z = job.train[slice(None)], torch.zeros(ITEMS, job.model.z_dim)
+        model, x, z = job.model, job.train[slice(None)], torch.zeros(ITEMS, job.model.z_dim)
         return {
             "step": _count(lambda: trainer._update(x)),
             "valid": _count(trainer._validate),
             "posthoc": _count(lambda: posthoc.step(x)),
             "posthoc_valid": _count(lambda: posthoc.validate(job.valid)),
-            "logits": _count(lambda: job.model.logits(x, z)) if dataset.kind == "image" else 0.0,
+            "logits": _count(lambda: model.logits(x, z)) if isinstance(model, ImageVae) else 0.0,
         }
 
 
@@ -70,7 +71,7 @@ def steps(dataset: Dataset, items: Counts) -> int:
 
 def _decodes(dataset: Dataset) -> int:
     """Images that are drawn for mCAS, of 10 classes; the cached sampler computes of each what one forward does."""
-    if dataset.kind != "image":
+    if not isinstance(dataset, ImageDataset):
         return 0
     return dataset.data.mcas_subsets * dataset.data.mcas_per_class * 10 * dataset.embed.decodes
 

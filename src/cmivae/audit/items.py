@@ -1,10 +1,11 @@
 """How many items a data set has: of its prepared data, or else as published."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from cmivae.audit.book import Book
 from cmivae.errors import UserError
-from cmivae.study.params import Dataset
+from cmivae.study.params import Dataset, ImageDataset
 
 PUBLISHED = {"mnist": 60_000, "fashion-mnist": 60_000}  # official training images, by reader
 TIMIT = 56_000  # segments of 200 ms in its training part without SA: 3.1 hours
@@ -32,7 +33,7 @@ def counts(book: Book, name: str) -> Counts | None:
     return _published(dataset)
 
 
-def _prepared(dataset: Dataset, folder) -> Counts:
+def _prepared(dataset: Dataset, folder: Path) -> Counts:
     if dataset.kind == "image":
         from cmivae.data.prepare import load
 
@@ -46,12 +47,12 @@ def _prepared(dataset: Dataset, folder) -> Counts:
 
 
 def _published(dataset: Dataset) -> Counts | None:
-    data = dataset.data
-    if dataset.kind == "image" and dataset.reader in PUBLISHED:
+    if isinstance(dataset, ImageDataset) and dataset.reader in PUBLISHED:
+        data = dataset.data
         valid = round(PUBLISHED[dataset.reader] * data.valid_fraction)
         train = PUBLISHED[dataset.reader] - valid
         return Counts(min(data.n_train or train, train), min(data.n_valid or valid, valid), data.n_test or TEST, False)
     if dataset.reader == "timit":
-        valid = round(TIMIT * data.valid_fraction)
+        valid = round(TIMIT * dataset.data.valid_fraction)
         return Counts(TIMIT - valid, valid, CORE_SEGMENTS, False)
     return None

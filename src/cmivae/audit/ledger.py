@@ -1,12 +1,15 @@
 """The ledger of claims: what the paper says, what its own tables say of that, and what a workspace's cells say."""
 
+from collections.abc import Callable
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import CELLS, Book
+from cmivae.audit.book import Book
 from cmivae.audit.render import line, number, table
 from cmivae.errors import UserError
 from cmivae.results.claims import BELOW, Claim, Pair, Part, claims, heading, our_parts, printed_parts, verdict
+from cmivae.results.contrast_words import at_equal_kl
+from cmivae.results.contrasts import Contrast, comparison, printed_comparison
 from cmivae.results.record import Cell
 
 PREFIX = "claim:"
@@ -38,10 +41,13 @@ def _about(book: Book) -> dict[str, Any]:
 
 def claim_facts(book: Book, claim: Claim) -> dict[str, Any]:
     """One claim: the paper's evidence and ours, each with a verdict and all pairs."""
-    cells = book.cells() if (book.workspace / CELLS).is_file() else []
-    paper, ours = printed_parts(claim), our_parts(claim, book.study.params, cells)
+    cells = book.cells() if book.has_cells else []
+    paper, parts = printed_parts(claim), our_parts(claim, book.study.params, cells)
     about = {"claim": claim.key, "statement": claim.statement, "where": claim.where}
-    return _about(book) | about | {"paper": _evidence(paper) | _against(paper), "ours": _evidence(ours)}
+    evidence = _evidence(paper, printed_comparison) | _against(paper)
+    tables = book.study.params.tables
+    ours = _evidence(parts, lambda table: comparison(cells, tables[table].dataset) if table in tables else [])
+    return _about(book) | about | {"paper": evidence, "ours": ours}
 
 
 def cells_of_claim(book: Book, claim: Claim) -> list[Cell]:
@@ -61,8 +67,13 @@ def cells_of_claim(book: Book, claim: Claim) -> list[Cell]:
     return [cells[address] for address in found]
 
 
-def _evidence(parts: list[Part]) -> dict[str, Any]:
-    return {"verdict": verdict(parts), "parts": [_part(part) for part in parts]}
+def _evidence(parts: list[Part], contrasts: Callable[[str], list[Contrast]]) -> dict[str, Any]:
+    found = []
+    for part in parts:
+        how = part.comparison.column, part.comparison.ours, part.comparison.rival
+        same = [each for each in contrasts(part.table) if (each.column, each.ours, each.rival) == how and each.matched]
+        found.append(_part(part) | {"same_kl": at_equal_kl(same[0]) if same else ""})
+    return {"verdict": verdict(parts), "parts": found}
 
 
 def _against(parts: list[Part]) -> dict[str, list[str]]:
@@ -88,10 +99,11 @@ def _part(part: Part) -> dict[str, Any]:
         "against": part.count("against"),
         "tied": part.count("tied"),
         "missing": part.count("missing"),
-        "counts": part.counts if ran else "not run",
+        "counts": part.counts if ran else "not printed" if part.table in how.tables else "not run",
         "sign_test_p": part.p,
+        "told_from_chance": {"held": part.told("held"), "against": part.told("against")},
         "verdict": part.verdict,
-        "pairs": [_pair(pair) for pair in part.pairs],
+        "pairs": [_pair(pair, p) for pair, p in zip(part.pairs, part.holm, strict=True)],
     }
 
 
@@ -102,38 +114,43 @@ def _says(part: Part) -> str:
     return f"{heading(how)} of {how.ours} {rival if how.rival == BELOW else f'{level} {rival}'}"
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def _pair(pair: Pair, holm: float | None) -> dict[str, Any]:
     sides = {
         name: {"address": side.place, "value": side.value, "problem": side.problem}
         for name, side in (("ours", pair.ours), ("rival", pair.rival))
     }
-    values = pair.ours.value, pair.rival.value
-    difference = None if None in values else values[0] - values[1]
+    ours, rival = pair.ours.value, pair.rival.value
+    difference = None if ours is None or rival is None else ours - rival
     seeds = {"held": pair.seeds[0], "of": pair.seeds[1]} if pair.seeds[1] else None
-    return {"gamma": pair.gamma, **sides, "difference": difference, "outcome": pair.outcome, "seeds": seeds}
+    return {"gamma": pair.gamma, **sides, "difference": difference, "p": pair.p, "holm": holm,
+            "outcome": pair.outcome, "seeds": seeds}  # fmt: skip
 
 
 def ledger_text(found: dict[str, Any]) -> str:
     """The ledger in words: three lines a claim, and the exceptions."""
-    lines = [_workspace(found)]
+    lines = [workspace_line(found["label"], found["note"])]
     for each in found["claims"]:
         lines += ["", f"{each['claim']}  {each['statement']}", line("where", each["where"])]
         lines += [*_short("paper", each["paper"]), *_short("ours", each["ours"])]
     return "\n".join([*lines, "", f"cmivae audit {PREFIX}C1 shows the pairs behind a line. {_LEGEND}"])
 
 
-_LEGEND = "Counts are gammas held/compared; supported needs all of at least six (two-sided sign test, p < 0.05)."
+_LEGEND = (
+    "Counts are gammas held/compared.\nSupported needs all of them, and at least six (two-sided sign test, p < 0.05) "
+    "or each told from chance by its seeds\n(t-test, Holm, three seeds or more). cmivae compare shows these tests."
+)
 
 
-def _workspace(found: dict[str, Any]) -> str:
-    caution = f": {found['caution']}" if found["caution"] else ""
-    return f"{found['label']} workspace{caution}" + (f" ({found['note']})" if found["note"] else "")
+def workspace_line(label: str, note: str) -> str:
+    """Which workspace speaks, and that it is not the paper where it is not."""
+    caution = "" if label == "paper" else f": {CAUTION}"
+    return f"{label} workspace{caution}" + (f" ({note})" if note else "")
 
 
 def _short(name: str, evidence: dict[str, Any]) -> list[str]:
     by: dict[str, list[str]] = {}
     for part in evidence["parts"]:
-        missing = f", {part['missing']} missing" if part["missing"] and part["counts"] != "not run" else ""
+        missing = f", {part['missing']} missing" if part["missing"] and not part["counts"].startswith("not") else ""
         by.setdefault(part["says"], []).append(f"{part['counts']} ({part['table']}{missing})")
     texts = [f"{says} {', '.join(counts)}" for says, counts in by.items()]
     lines = [line(name, f"{evidence['verdict']}: {texts[0]}"), *(line("", text) for text in texts[1:])]
@@ -145,7 +162,7 @@ def _short(name: str, evidence: dict[str, Any]) -> list[str]:
 def claim_text(found: dict[str, Any]) -> str:
     """One claim with all its pairs, and how to audit the cells that it rests on."""
     lines = [f"{found['claim']}  {found['statement']}", line("where", found["where"])]
-    lines.append(line("label", _workspace(found)))
+    lines.append(line("label", workspace_line(found["label"], found["note"])))
     for name in ("paper", "ours"):
         lines += ["", *_short(name, found[name])]
         for part in found[name]["parts"]:
@@ -164,13 +181,24 @@ def claim_text(found: dict[str, Any]) -> str:
 def _pairs(part: dict[str, Any]) -> list[str]:
     if not part["pairs"]:
         return []
-    rows = [[f"{part['table']}, {part['column']}", "value", "rival", "value", "difference", "", "seeds"]]
+    rows = [[f"{part['table']}, {part['column']}", "value", "rival", "value", "difference", "p", "Holm", "", "seeds"]]
     for pair in part["pairs"]:
         ours, rival, seeds = pair["ours"], pair["rival"], pair["seeds"]
         rows.append([
             ours["address"], ours["problem"] or number(ours["value"]), rival["address"],
-            rival["problem"] or number(rival["value"]), number(pair["difference"]), pair["outcome"],
+            rival["problem"] or number(rival["value"]), number(pair["difference"]),
+            _p(pair["p"]), _p(pair["holm"]), pair["outcome"],
             f"{seeds['held']}/{seeds['of']}" if seeds else "",
         ])  # fmt: skip
     p = "" if part["sign_test_p"] is None else f", sign test p {part['sign_test_p']:.2g}"
-    return ["", *table(rows), line("", f"{part['says']}: {part['counts']}{p}: {part['verdict']}")]
+    told = sum(part["told_from_chance"].values())
+    ran = len(part["pairs"]) - part["missing"]
+    alone = (
+        f", told from chance by itself {told} of {ran}" if any(pair["p"] is not None for pair in part["pairs"]) else ""
+    )
+    lines = ["", *table(rows), line("", f"{part['says']}: {part['counts']}{p}{alone}: {part['verdict']}")]
+    return [*lines, line("", f"at the same KL(z): {part['same_kl']}")] if part["same_kl"] else lines
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2g}"

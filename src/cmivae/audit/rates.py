@@ -10,6 +10,7 @@ import torch
 
 from cmivae.audit.trial import Posthoc, trial
 from cmivae.evaluation.sampling import make_sampler
+from cmivae.models.contract import ImageVae
 from cmivae.study.params import Config, Dataset
 from cmivae.training.devices import generator, resolve_device, set_up
 
@@ -43,11 +44,12 @@ def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict
             "posthoc_valid": _seconds(lambda: posthoc.validate(job.valid), device) / len(job.valid),
             "logits": 0.0,
         }
-        if dataset.kind == "image":
+        if isinstance(model, ImageVae):
             drawn = generator(device, 0)
             z = torch.randn(IMAGES, model.z_dim, generator=drawn, device=device)
             u = torch.rand(IMAGES, model.image_size**2, generator=drawn, device=device)
-            sampler = make_sampler(model.eval())
+            model.eval()
+            sampler = make_sampler(model)
             found["logits"] = _seconds(lambda: sampler(z, u), device) / IMAGES
     return found
 

@@ -43,7 +43,7 @@ def _head(facts: dict[str, Any]) -> list[str]:
     value = number(facts["asked"])
     if facts["value"] is None:
         value = facts["problem"] or "not ours"
-    lines = [f"{facts['address']} = {value}   (se {number(facts['se'])}, {of})   paper {number(paper['value'])}"]
+    lines = [f"{facts['address']} = {value}   (se {number(facts['se'])}, {of})   paper {_paper(paper)}"]
     if "point" in facts:
         lines.insert(0, f"{facts['point']} is drawn from:")
         lines += [
@@ -55,23 +55,27 @@ def _head(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _paper(paper: dict[str, Any]) -> str:
+    """``3.43 (se 0.26, n 3)``."""
+    error = f" (se {number(paper['se'])}, n {number(paper['n'])})" if paper["se"] is not None else ""
+    return f"{number(paper['value'])}{error}"
+
+
 def _verdict(paper: dict[str, Any]) -> str:
-    text = paper["verdict"]
-    if paper["difference"] is not None:
-        text += f" (difference {paper['difference']:+.4g}"
-        if paper["interval"]:
-            text += ", 95 % CI {:+.4g} to {:+.4g} over seeds".format(*paper["interval"])
-        text += ")"
-    return text
+    """``consistent: +0.08 (95 % CI -0.46 to +0.62); why``."""
+    if paper["difference"] is None:
+        return f"{paper['verdict']}: {paper['why']}"
+    interval = " (95 % CI {:+.4g} to {:+.4g})".format(*paper["interval"]) if paper["interval"] else ""
+    return f"{paper['verdict']}: difference {paper['difference']:+.4g}{interval}; {paper['why']}"
 
 
 def _columns(facts: dict[str, Any]) -> list[str]:
     if not facts.get("columns"):
         return []
-    rows = [["column", "value", "se", "n", "paper"]]
+    rows = [["column", "value", "se", "n", "paper", "verdict"]]
     rows += [
         [c["column"], c["problem"] or number(c["value"]), number(c["se"]), f"{c['n']}/{c['expected']}",
-         number(c["paper"]["value"])]
+         _paper(c["paper"]), c["paper"]["verdict"]]
         for c in facts["columns"]
     ]  # fmt: skip
     return ["", *table(rows)]

@@ -1,25 +1,24 @@
 """The paper's claims against its own printed numbers, and against cells: pairs at equal gamma, counted.
 
-Nothing here names a winner: a claim is supported, contradicted, mixed, not resolved (too few pairs) or not run.
+Nothing here names a winner: a claim is supported, contradicted, mixed, not resolved (too few) or not run.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from math import comb
 from typing import Any
 
 import yaml
 
 from cmivae.results.columns import LAYOUTS
-from cmivae.results.printed import printed_table
+from cmivae.results.differences import ALPHA, FEWEST, Summary, between, holm, sign_test
+from cmivae.results.printed import PAPER_SEEDS, known_se, printed_table
 from cmivae.results.record import Cell, gamma_text
 from cmivae.study.checks import PAPER_LAYOUTS
 from cmivae.study.params import Params
 
-LEVEL = 0.05  # of the two-sided sign test over pairs
-ENOUGH_SAME = 3  # pairs that are the same; of directions, as many as LEVEL needs: six
+ENOUGH_SAME = 3  # pairs that are the same; of directions, as many as the sign test needs: six
 BELOW = "smaller gamma"  # the rival that is the same objective, one step of gamma down
 
 
@@ -54,17 +53,23 @@ class Side:
     value: float | None
     problem: str = ""
     seeds: tuple[tuple[str, float], ...] = ()
+    se: float | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Ours and the rival's at one gamma; ``seeds`` are those in which it holds, of those that both have."""
+    """Ours and the rival's at one gamma; ``seeds`` are those in which it holds, of those that both have.
+
+    ``p`` is of their difference (``differences.between``); None under three seeds or without standard errors.
+    """
 
     gamma: float
     ours: Side
     rival: Side
     outcome: str  # held, against, tied or missing
     seeds: tuple[int, int]
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Part:
     pairs: tuple[Pair, ...]
 
     def count(self, outcome: str) -> int:
+        """How many pairs ended so."""
         return sum(pair.outcome == outcome for pair in self.pairs)
 
     @property
@@ -91,24 +97,44 @@ class Part:
     @property
     def p(self) -> float | None:
         """Two-sided sign test over pairs that are not tied; None where it means nothing."""
-        held, n = self.count("held"), self.count("held") + self.count("against")
-        if n == 0 or self.comparison.better == "same":
-            return None
-        return min(1.0, 2 * sum(comb(n, k) for k in range(max(held, n - held), n + 1)) / 2**n)
+        return None if self.comparison.better == "same" else sign_test(self.count("held"), self.count("against"))
+
+    @property
+    def holm(self) -> list[float | None]:
+        """Each pair's p, corrected over the pairs."""
+        return holm([pair.p for pair in self.pairs])
+
+    def told(self, outcome: str) -> int:
+        """Pairs of this outcome whose difference is told from chance, each by itself."""
+        both = zip(self.pairs, self.holm, strict=True)
+        return sum(pair.outcome == outcome and p is not None and p <= ALPHA for pair, p in both)
 
     @property
     def verdict(self) -> str:
-        """Supported only if every pair holds and there are enough of them that chance would not do it."""
+        """Supported only if every pair holds, and chance would not do that.
+
+        Either there are enough pairs for the sign test, or each is told from chance by its seeds.
+        """
         held, against, tied = (self.count(each) for each in ("held", "against", "tied"))
         if held + against + tied == 0:
             return "not run"
-        enough = held + against >= ENOUGH_SAME if self.p is None else 2 / 2 ** (held + against) <= LEVEL
-        if not enough:
-            return "not resolved"
+        if self.comparison.better == "same":
+            return _sameness(held, against)
+        enough = 2 / 2 ** (held + against) <= ALPHA
         if against == tied == 0:
-            return "supported"
-        significant = held == 0 if self.p is None else self.p <= LEVEL
-        return "contradicted" if against > held and significant else "mixed"
+            return "supported" if enough or self.told("held") == held else "not resolved"
+        if held == tied == 0 and self.told("against") == against:
+            return "contradicted"
+        if not enough and not self.told("against"):
+            return "not resolved"
+        clear = self.p is not None and self.p <= ALPHA
+        return "contradicted" if against > held and clear else "mixed"
+
+
+def _sameness(held: int, against: int) -> str:
+    if held + against < ENOUGH_SAME:
+        return "not resolved"
+    return "mixed" if held and against else "supported" if held else "contradicted"
 
 
 def verdict(parts: Iterable[Part]) -> str:
@@ -137,7 +163,12 @@ def printed_parts(claim: Claim) -> list[Part]:
     for each in claim.compare:
         for table in each.tables:
             rows = {
-                row: Side(f"{table}[{row[0]},{gamma_text(row[1])}].{each.column}", values[each.column])
+                row: Side(
+                    f"{table}[{row[0]},{gamma_text(row[1])}].{each.column}",
+                    values[each.column],
+                    se=known_se(table, *row, each.column),
+                    n=PAPER_SEEDS[table],
+                )
                 for row, values in printed_table(table).items()
                 if each.column in values
             }
@@ -175,7 +206,7 @@ def heading(comparison: Comparison) -> str:
 
 def _side(cell: Cell) -> Side:
     seeds = tuple((run.run.rpartition("/")[2], run.value) for run in cell.runs if isinstance(run.value, int | float))
-    return Side(cell.address, cell.value, cell.problem, seeds)
+    return Side(cell.address, cell.value, cell.problem, seeds, cell.se, cell.n)
 
 
 def _pairs(comparison: Comparison, rows: Mapping[tuple[str, float], Side]) -> tuple[Pair, ...]:
@@ -195,9 +226,15 @@ def _pair(comparison: Comparison, a: tuple[str, float], b: tuple[str, float], ro
     ours, rival = sides
     theirs = dict(rival.seeds)
     outcomes = [_outcome(comparison, value, theirs[seed]) for seed, value in ours.seeds if seed in theirs]
-    return Pair(
-        a[1], ours, rival, _outcome(comparison, ours.value, rival.value), (outcomes.count("held"), len(outcomes))
-    )
+    counts = outcomes.count("held"), len(outcomes)
+    return Pair(a[1], ours, rival, _outcome(comparison, ours.value, rival.value), counts, _p(ours, rival))
+
+
+def _p(ours: Side, rival: Side) -> float | None:
+    if ours.value is None or rival.value is None or min(ours.n or 0, rival.n or 0) < FEWEST:
+        return None
+    first, second = Summary(ours.value, ours.se, ours.n), Summary(rival.value, rival.se, rival.n)
+    return between(first, second, (dict(ours.seeds), dict(rival.seeds))).p
 
 
 def _outcome(comparison: Comparison, ours: float | None, rival: float | None) -> str:

@@ -1,8 +1,11 @@
-"""From the values of seeds to the one that is printed, with its standard error."""
+"""From the values of seeds to the one that is printed, with its standard error and confidence interval."""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+LEVEL = 0.95  # of every confidence interval
+Interval = tuple[float, float]
 
 
 def mean_se(values: Sequence[float]) -> tuple[float | None, float | None, int]:
@@ -28,6 +31,31 @@ def sd(values: Sequence[float]) -> float:
         raise ValueError("a standard deviation needs two values")
     mean = math.fsum(values) / n
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+
+
+def t_quantile(freedom: float, level: float = LEVEL) -> float:
+    """Student's t that ``level`` of the distribution lies within, either side of 0.
+
+    Raises:
+        ValueError: no degree of freedom.
+    """
+    from scipy.special import stdtrit  # imported when asked: most commands need no quantile
+
+    if not freedom > 0:
+        raise ValueError("Student's t needs a degree of freedom")
+    return float(stdtrit(freedom, 0.5 + level / 2))
+
+
+def t_interval(value: float, se: float, freedom: float, level: float = LEVEL) -> Interval:
+    """Confidence interval of ``value`` by Student's t."""
+    half = t_quantile(freedom, level) * se
+    return value - half, value + half
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval | None:
+    """Confidence interval of the mean over seeds by Student's t, n - 1 degrees of freedom; None for fewer than two."""
+    mean, se, n = mean_se(values)
+    return None if mean is None or se is None else t_interval(mean, se, n - 1, level)
 
 
 Aggregated = tuple[float | None, float | None]  # value, standard error
