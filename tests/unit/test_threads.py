@@ -37,9 +37,8 @@ def test_metrics_take_one_thread(stage, monkeypatch):
         raise Seen(blas_threads())
 
     monkeypatch.setattr(module, first, look)
-    context = SimpleNamespace(
-        workspace=Path("x"), prepared=None, dataset=SimpleNamespace(evaluate=None), run=SimpleNamespace(name="run")
-    )
+    params, run = SimpleNamespace(evaluate=None), SimpleNamespace(name="run")
+    context = SimpleNamespace(workspace=Path("x"), prepared=None, image=params, speech=params, run=run)
     with threadpool_limits(2, user_api="blas"):
         assert blas_threads() == {2}
         with pytest.raises(Seen) as seen:
