@@ -1,7 +1,8 @@
 """Speech the plain ways: DSAE with a loop over time in Python, and spectrograms as librosa 0.11 computes them.
 
 librosa itself is no dependency: ``stft`` follows ``librosa.stft`` (frames by strides, blocks of 256 KiB, windows
-times frames, ``scipy.fft.rfft``, complex64, Fortran order).
+times frames, ``scipy.fft.rfft``, complex64, Fortran order; frames that reach beyond an end are padded and transformed
+by themselves), without most of its checks of arguments.
 """
 
 import numpy as np
@@ -85,16 +86,36 @@ def _share(cell: nn.Module, net: nn.Module, suffix: str) -> nn.Module:
 
 def stft(wave: NDArray[np.float32], center: bool) -> NDArray[np.complex64]:
     """As ``librosa.stft(wave, n_fft=400, hop_length=160, center=center, pad_mode="reflect")``.  (N,) -> (201, L)"""
+    if not np.isfinite(wave).all():
+        raise ValueError("audio is not finite")
     window = get_window("hann", N_FFT, fftbins=True).astype(np.float32)[:, None]  # (400, 1)
-    if center:
-        wave = np.pad(wave, N_FFT // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(wave, N_FFT)[::HOP].T  # (400, L), a view
-    found = np.zeros((1 + N_FFT // 2, frames.shape[1]), np.complex64, order="F")
+    head, tail, first = _ends(wave) if center else (None, None, 0)
+    frames = _frames(wave[first:])
+    before, after = (0 if end is None else end.shape[1] for end in (head, tail))
+    found = np.zeros((1 + N_FFT // 2, before + frames.shape[1] + after), np.complex64, order="F")
+    if head is not None and tail is not None:
+        found[:, :before] = scipy.fft.rfft(window * head, axis=0)
+        found[:, before + frames.shape[1] :] = scipy.fft.rfft(window * tail, axis=0)
     columns = max(BLOCK_BYTES // (N_FFT * frames.itemsize), 1)
     for start in range(0, frames.shape[1], columns):
-        part = slice(start, start + columns)
-        found[:, part] = scipy.fft.rfft(window * frames[:, part], axis=0)
+        block = scipy.fft.rfft(window * frames[:, start : start + columns], axis=0)
+        found[:, before + start : before + start + block.shape[1]] = block
     return found
+
+
+def _ends(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+    """Frames that reach beyond the beginning and the end, padded by reflection, and where the others start."""
+    side = N_FFT // 2
+    start = -(-side // HOP)  # frames that depend on what is before the beginning
+    last = (len(wave) + side - N_FFT) // HOP + 1  # the first one that depends on what is after the end
+    before = np.pad(wave[: (start - 1) * HOP - side + N_FFT + 1], (side, 0), mode="reflect")
+    after = np.pad(wave[last * HOP - side :], (0, side), mode="reflect")
+    return _frames(before)[:, :start], _frames(after), start * HOP - side
+
+
+def _frames(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) -> (400, L), a view"""
+    return np.lib.stride_tricks.sliding_window_view(wave, N_FFT)[::HOP].T
 
 
 def log_magnitude(spectrum: NDArray[np.complex64], floor: float) -> NDArray[np.float32]:

@@ -51,6 +51,7 @@ class TestDoors:
         assert sorted(name for name in space.tables() if "/dvc/" not in f"/{name}") == SHOWN
         records = [json.loads((space.folder / name / "run.json").read_text()) for name in everything(RUNS)]
         assert [each["folder"] for each in records if each["imported_beyond_spec"]] == []
+        assert {each["environment"]["omp_threads"] for each in records} == {"1"}  # Snakemake tells jobs their threads
         space.run("dvc", "remote", "add", "--quiet", "--default", "store", str(space.folder.parent / "store"))
         space.run("dvc", "push")
         space.commit("built")

@@ -104,7 +104,7 @@ class Workspace:
         environment = inherited | {
             "PATH": path,
             "PYTHONPATH": str(self.folder / "src"),
-            "OMP_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "2" if command[0] in ("dvc", "snakemake") else "1",  # jobs are told their own
             "DVC_NO_ANALYTICS": "1",
             "XDG_CACHE_HOME": str(self.folder / ".cmivae/cache"),
         }

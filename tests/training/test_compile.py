@@ -14,17 +14,23 @@ pytestmark = [
 ]
 
 
+NAMES = "plain", "compiled"
+
+
 def curve(folder):
     return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
 
 
 def test_losses_are_those_of_plain_steps(tmp_path):
-    for name, compiled in (("plain", False), ("compiled", True)):
-        result = Trainer(make_job(tmp_path / name, epochs=2, compile=compiled)).run()
-        assert result.failure is None
-    for plain, other in zip(curve(tmp_path / "plain"), curve(tmp_path / "compiled"), strict=True):
+    trainers = {name: Trainer(make_job(tmp_path / name, epochs=2, compile=name == "compiled")) for name in NAMES}
+    assert all(trainer.run().failure is None for trainer in trainers.values())
+    for plain, other in zip(*(curve(tmp_path / name) for name in NAMES), strict=True):
         assert other.pop("kind") == plain.pop("kind")
-        assert other == pytest.approx(plain, rel=1e-4)
+        # Biases before a critic's normalisation get gradients that are rounding alone, and Adam makes steps of them:
+        # no loss of training feels them, but logits of validation, where running means lag behind, do a little.
+        assert other == pytest.approx(plain, rel=1e-4, abs=5e-3)
+    plain, compiled = (trainers[name].job.critics["zs"].net[1].num_batches_tracked for name in NAMES)
+    assert plain == compiled == 2 * trainers["plain"].step  # the VAE's own pass leaves the critic as it is
 
 
 def test_a_resume_ends_with_the_same_bits(tmp_path):

@@ -33,7 +33,7 @@ def test_smoke(tmp_path):
     results = values["results"]
     assert [row.key for row in ROWS] == [key for key in results if not key.startswith("cuda")]
     assert all(found["ratio"] > 0 and found["repeats"] == 1 for found in results.values())
-    assert {key for key, found in results.items() if found["equal"] is None} == {"cmi_over_beta"}
+    assert {key for key, found in results.items() if found["equal"] is None} == {"cmi_over_beta", "plain_cmi_over_beta"}
     assert all(found["what"] in (tmp_path / "result.md").read_text() for found in results.values())
 
 

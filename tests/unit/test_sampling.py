@@ -68,6 +68,20 @@ def test_fast_sampler_equals_the_reference(changes):
     assert torch.equal(images.bool(), logits > torch.logit(u).view(3, 28, 28))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the sampler's CUDA graph is not run here")
+@pytest.mark.parametrize("changes", VARIANTS, ids=str)
+def test_on_a_gpu_a_graph_draws_the_images_of_the_reference(changes):
+    model = trained(study.PixelCnnVae(**{**SMALL, **changes}), seed=1)
+    z, u = inputs(model, 5, seed=2)
+    on_cpu, expected = FastSampler(model).images_and_logits(z, u)
+    images, logits = FastSampler(model.cuda()).images_and_logits(
+        z.cuda(), u.cuda(), chunk=2
+    )  # the last chunk is not full
+    assert torch.equal(images, sample_reference(model, z.cuda(), u.cuda()))
+    assert torch.equal(images.cpu(), on_cpu)
+    torch.testing.assert_close(logits.cpu(), expected, rtol=0, atol=1e-4)
+
+
 def test_images_follow_z_and_u_and_not_the_chunk():
     model = trained(study.PixelCnnVae(**SMALL), seed=3)
     z, u = inputs(model, 4, seed=4)

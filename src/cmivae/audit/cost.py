@@ -10,21 +10,24 @@ from cmivae.audit.flops import item_flops, of_run, steps
 from cmivae.audit.items import Counts, counts
 from cmivae.audit.rates import device_here, device_name, item_seconds
 from cmivae.audit.render import line
+from cmivae.progress import log
 from cmivae.provenance.environment import environment
 from cmivae.study.params import Config, Dataset
+from cmivae.training.build import build_objective
 
 PEAKS = {"float32": 67e12, "bf16": 989e12}  # operations a second of an H100 SXM without sparsity, by its data sheet
 SHARE = 0.35  # of the peak that convolutions of 32 and 64 channels may reach: an estimate
 LEAST_S = {"image": 2.0e-3, "speech": 1.8e-3}  # of a step: launches one by one, recurrences: an estimate
 STAGES = ("train", "embed")
-Key = tuple[str, str, bool]  # data set, objective, whether gamma > 0: runs that cost the same
+Key = tuple[str, str, tuple[str, ...]]  # data set, objective and critics: runs that cost the same
+Group = tuple[int, Counts, Config]  # how many, on how many items, and one of them
 
 
 def cost(book: Book, measure: bool = False) -> dict[str, Any]:
     """Operations and hours of all runs; hours of the device at hand where ``measure`` times its steps now."""
     groups, unknown = _groups(book)
     found: dict[str, Any] = {
-        "runs": sum(runs for runs, _ in groups.values()),
+        "runs": sum(runs for runs, _, _ in groups.values()),
         "not_counted": unknown,
         "groups": [],
         "peaks": PEAKS,
@@ -34,30 +37,43 @@ def cost(book: Book, measure: bool = False) -> dict[str, Any]:
     }
     device = device_here(book.study.params.compute.device, book.study.params.compute.threads) if measure else None
     found["measured_on"] = None if device is None else device_name(device, _threads(book))
-    for (name, objective, weighted), (runs, items) in groups.items():
+    known: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
+    for (name, objective, critics), (runs, items, config) in groups.items():
         dataset = book.study.params.datasets[name]
-        config = Config(dataset=name, objective=objective, gamma=0.5 if weighted else 0.0)
+        same = _same(dataset, critics)
+        if same not in known:
+            log.info("count %s %s", name, objective)
+            known[same] = item_flops(dataset, config), {} if device is None else item_seconds(dataset, config, device)
+        each, seconds = known[same]
         row = {"dataset": name, "objective": objective, "runs": runs, "prepared": items.prepared}
-        row |= _of_group(dataset, config, items, runs)
+        row |= _of_group(dataset, items, runs, of_run(dataset, items, each))
         if device is not None:
-            seconds = of_run(dataset, items, item_seconds(dataset, config, device))
-            row["measured_hours"] = {stage: runs * seconds[stage] / 3600 for stage in STAGES}
+            row["items_per_second"] = 1 / seconds["step"]
+            row["measured_hours"] = {
+                stage: runs * value / 3600 for stage, value in of_run(dataset, items, seconds).items()
+            }
         found["groups"].append(row)
     return found
 
 
-def _groups(book: Book) -> tuple[dict[Key, tuple[int, Counts]], list[str]]:
+def _same(dataset: Dataset, critics: tuple[str, ...]) -> str:
+    """What decides the cost of an item: data sets and objectives that agree in it are counted once."""
+    settings = dataset.model_dump_json(include={"model", "critic", "train", "embed"})
+    return f"{dataset.shape} {critics} {settings}"
+
+
+def _groups(book: Book) -> tuple[dict[Key, Group], list[str]]:
     params, known = book.study.params, {name: counts(book, name) for name in book.study.params.datasets}
-    groups: dict[Key, tuple[int, Counts]] = {}
+    groups: dict[Key, Group] = {}
     for config in params.configs.values():
-        items, key = known[config.dataset], (config.dataset, config.objective, config.gamma > 0)
+        items, key = known[config.dataset], (config.dataset, config.objective, build_objective(config).critics)
         if items is not None:
-            groups[key] = (groups.get(key, (0, items))[0] + len(params.seeds), items)
+            runs, _, first = groups.get(key, (0, items, config))
+            groups[key] = runs + len(params.seeds), items, first
     return groups, [name for name, items in known.items() if items is None]
 
 
-def _of_group(dataset: Dataset, config: Config, items: Counts, runs: int) -> dict[str, Any]:
-    operations = of_run(dataset, items, item_flops(dataset, config))
+def _of_group(dataset: Dataset, items: Counts, runs: int, operations: dict[str, float]) -> dict[str, Any]:
     posthoc = dataset.embed.posthoc
     taught = min(posthoc.n_train or items.train, items.train) if posthoc.inits else 0
     updates = {"train": steps(dataset, items), "embed": posthoc.epochs * taught // dataset.train.batch_size}

@@ -14,8 +14,8 @@ from cmivae.models.contract import ImageVae
 from cmivae.study.params import Config, Dataset
 from cmivae.training.devices import generator, resolve_device, set_up
 
-SECONDS = 3.0  # at least, of each measurement
-ITEMS = 500  # a validation
+SECONDS = 2.0  # at least, of each measurement
+ITEMS = 100  # a validation
 IMAGES = 100  # that are sampled together
 
 

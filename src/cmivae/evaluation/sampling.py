@@ -3,10 +3,12 @@
 Both take the uniform numbers that decide the pixels, so that they can be compared: a pixel is 1 where its
 logit exceeds logit(u). The obvious way runs the whole network 784 times. The fast one computes every
 activation once: for a new row each masked layer adds up its taps on the rows above for all columns in one
-batched product; a pixel then costs the taps of its own row and the 1 x 1 convolutions.
+convolution; a pixel then costs the taps of its own row and the 1 x 1 convolutions. On a GPU, where launching these
+small products would take most of the time, the pixels of a row are one CUDA graph.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from typing import cast
 
@@ -79,9 +81,12 @@ class FastSampler:
         """The images, and the logit that each pixel was drawn with.  -> (N, 28, 28) uint8, (N, 28, 28)"""
         images = torch.empty(len(z), self.size, self.size, dtype=torch.uint8, device=z.device)
         logits = torch.empty(len(z), self.size, self.size, dtype=self.head.dtype, device=z.device)
+        drawer = None
         for start in range(0, len(z), chunk):
             part = slice(start, start + chunk)
-            drawn = _Chunk(self, z[part]).draw(u[part])
+            if drawer is None or drawer.items != len(z[part]):
+                drawer = _Chunk(self, z[part])
+            drawn = drawer.draw(z[part], u[part])
             images[part], logits[part] = (values.permute(2, 0, 1) for values in drawn)
         return images, logits
 
@@ -102,8 +107,8 @@ class _FoldedLayer:
         weight, bias = _fold(conv.live_weight(), layer.bn)  # (O, I, k//2+1, k)
         self.bias = bias[:, None]  # (O, 1)
         # Rows above lie in a ring of ``reach`` slots; at row r, slot r % reach holds the oldest, r - reach.
-        above = weight[:, :, :-1].permute(0, 3, 2, 1)  # (O, k, reach, I)
-        self.above = [above.roll(phase, 2).flatten(1) for phase in range(self.reach)]  # each (O, k * reach * I)
+        above = weight[:, :, :-1].transpose(1, 2)  # (O, reach, I, k)
+        self.above = [above.roll(phase, 1).flatten(1, 2).unsqueeze(3) for phase in range(self.reach)]  # (O, _, k, 1)
         self.strip = weight[:, :, -1, : self.taps].transpose(1, 2).flatten(1)  # (O, taps * I)
         if isinstance(layer, ResidualLayer):
             joined, bias = _fold(layer.reduce.weight, layer.bn_reduce)  # (O, C + M, 1, 1)
@@ -118,85 +123,92 @@ class _FoldedLayer:
 class _Strip:
     """One masked convolution at work on a chunk: the rows above in a ring, and the row that is being drawn.
 
-    Layout is (column, [ring slot], channel, item), so that the input of every product is a view, with
-    nothing to gather.
+    The row is (column, channel, item), so that the input of every product is a view, with nothing to gather. The
+    ring is (slot and channel, column, item): as an image of height 28 + 2 reach and width N, its convolution with
+    kernels of k x 1 does all columns and items at once.
     """
 
-    def __init__(self, layer: _FoldedLayer, size: int, items: int, z_maps: Tensor):
+    def __init__(self, layer: _FoldedLayer, size: int, items: int, like: Tensor):
         self.layer, self.size = layer, size
         reach, c_in, c_out = layer.reach, layer.c_in, layer.c_out
-        self.ring = z_maps.new_zeros(size + 2 * reach, reach, c_in, items)
-        depth = (2 * reach + 1) * reach * c_in
-        self.windows = self.ring.as_strided(
-            (size, depth, items), (reach * c_in * items, items, 1)
-        )  # (28, k * reach * I, N), overlapping
-        self.row = z_maps.new_zeros(size + reach, c_in, items)
-        self.sums = z_maps.new_ones(size, c_out + 1, items)  # the last channel stays 1: it carries biases
+        self.ring = like.new_zeros(1, reach * c_in, size + 2 * reach, items)
+        self.slot = [self.ring[0, at : at + c_in, reach:-reach] for at in range(0, reach * c_in, c_in)]  # (I, 28, N)
+        self.row = like.new_zeros(size + reach, c_in, items)
+        self.sums = like.new_ones(size, c_out + 1, items)  # the last channel stays 1: it carries biases
         self.out = self.sums[:, :c_out]  # (28, O, N)
-        self.base = layer.bias.expand(size, size, c_out, 1)
-        if layer.z_maps and not layer.residual:
-            joined = F.conv2d(z_maps.permute(3, 2, 0, 1), layer.z_weight, padding=reach)  # (N, O, 28, 28)
-            self.base = joined.permute(2, 3, 1, 0) + layer.bias  # (28, 28, O, N)
         # One view a column, made once: indexing would cost as much as the small products themselves.
         self.slots = [self.row[reach + column] for column in range(size)]  # each (I, N)
         self.strips = [self.row[column : column + layer.taps].flatten(0, 1) for column in range(size)]
         self.outs = list(self.out)  # each (O, N)
         self.carried = list(self.sums)  # each (O + 1, N)
 
+    def start(self, z_maps: Tensor) -> None:
+        """Forget the image before, and take new maps of z.  (N, M, 28, 28)"""
+        self.ring.zero_()
+        self.base = self.layer.bias.expand(self.size, 1, -1, 1)  # (28, 1, O, 1)
+        if self.layer.z_maps and not self.layer.residual:
+            joined = F.conv2d(z_maps, self.layer.z_weight, padding=self.layer.reach)  # (N, O, 28, 28)
+            self.base = joined.permute(2, 3, 1, 0) + self.layer.bias  # (28, 28, O, N)
+
     def start_row(self, row: int) -> None:
         """Add up the bias, z and the taps on the rows above, for all columns."""
-        base = self.base[row].expand_as(self.out)
-        weight = self.layer.above[row % self.layer.reach].expand(self.size, -1, -1)
-        torch.baddbmm(base, weight, self.windows, out=self.out)
+        above = F.conv2d(self.ring, self.layer.above[row % self.layer.reach])[0]  # (O, 28, N)
+        torch.add(above.transpose(0, 1), self.base[row], out=self.out)
 
     def end_row(self, row: int) -> None:
         """Put the finished row in the place of the oldest one of the ring."""
         reach = self.layer.reach
-        self.ring[reach : reach + self.size, row % reach].copy_(self.row[reach:])
+        self.slot[row % reach].copy_(self.row[reach:].transpose(0, 1))
 
 
 class _Chunk:
     """Some images being drawn together; all buffers are made here once."""
 
-    def __init__(self, sampler: FastSampler, z: Tensor):
-        self.size, self.layers, self.head, self.last = (
-            sampler.size,
-            sampler.layers,
-            sampler.head,
-            sampler.last,
-        )
-        channels, items = self.layers[0].c_out, len(z)
-        maps = F.linear(z, *sampler.maps).unflatten(1, (-1, self.size, self.size))  # (N, M, 28, 28)
-        self.maps = maps.permute(2, 3, 1, 0).contiguous()  # (28, 28, M, N)
+    def __init__(self, sampler: FastSampler, like: Tensor):
+        """``like`` (N, Z) gives the number of images, the device and the precision."""
+        self.size, self.layers, self.head, self.last = sampler.size, sampler.layers, sampler.head, sampler.last
+        self.from_z, self.items = sampler.maps, len(like)
+        channels, maps = self.layers[0].c_out, len(sampler.maps[1]) // self.size**2
         # What enters a layer at the current pixel: h, a row of ones for biases, maps of z.
-        self.hidden = z.new_ones(channels + 1 + maps.shape[1], items)
+        self.hidden = like.new_ones(channels + 1 + maps, self.items)
         self.h, self.h_one = self.hidden[:channels], self.hidden[: channels + 1]
         self.z_rows = self.hidden[channels + 1 :]
-        self.headed = z.new_ones(channels + 1, items)
-        self.scratch = z.new_empty(channels, items)
-        self.narrow = self.scratch[: self.layers[-1].c_in]  # for the inside of residual layers
-        self.strips = [_Strip(layer, self.size, items, self.maps) for layer in self.layers]
+        self.headed = like.new_ones(channels + 1, self.items)
+        self.elu = _Elu(like.new_empty(channels, self.items))
+        self.strips = [_Strip(layer, self.size, self.items, like) for layer in self.layers]
+        self.maps = like.new_zeros(self.size, maps, self.items)  # of the current row, as the next two
+        self.thresholds, self.logits = (like.new_zeros(self.size, self.items) for _ in range(2))
+        self.pixels = _captured(self._pixels) if like.is_cuda else self._pixels
 
-    def draw(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 784) -> images (28, 28, N) of 0 and 1, logits (28, 28, N)"""
-        thresholds = torch.logit(u).to(self.maps.dtype).T.unflatten(0, (self.size, self.size)).contiguous()
+    def draw(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, Z), (N, 784) -> images (28, 28, N) of 0 and 1, logits (28, 28, N)"""
+        maps = F.linear(z, *self.from_z).unflatten(1, (-1, self.size, self.size))  # (N, M, 28, 28)
+        thresholds = torch.logit(u).to(z.dtype).T.unflatten(0, (self.size, self.size))  # (28, 28, N)
         images, logits = torch.empty_like(thresholds), torch.empty_like(thresholds)
-        pixels = self.strips[0]
+        for strip in self.strips:
+            strip.start(maps)
         for row in range(self.size):
+            self.maps.copy_(maps[:, :, row].permute(2, 1, 0))
+            self.thresholds.copy_(thresholds[row])
             for strip in self.strips:
                 strip.start_row(row)
-            for column in range(self.size):
-                logit = logits[row, column : column + 1]  # (1, N)
-                self._logit(row, column, logit)
-                pixels.slots[column].copy_(logit > thresholds[row, column])
+            self.pixels()
             for strip in self.strips:
                 strip.end_row(row)
-            images[row] = pixels.row[pixels.layer.reach :, 0]
+            images[row], logits[row] = self.strips[0].row[self.layers[0].reach :, 0], self.logits
         return images, logits
 
-    def _logit(self, row: int, column: int, out: Tensor) -> None:
+    def _pixels(self) -> None:
+        """Draw the pixels of the current row, one after the other, from and into buffers that stay where they are."""
+        drawn = self.strips[0].slots
+        for column in range(self.size):
+            logit = self.logits[column : column + 1]  # (1, N)
+            self._logit(column, logit)
+            drawn[column].copy_(logit > self.thresholds[column])
+
+    def _logit(self, column: int, out: Tensor) -> None:
         """Run one pixel through all layers."""
-        self.z_rows.copy_(self.maps[row, column])
+        self.z_rows.copy_(self.maps[column])
         for layer, strip in zip(self.layers, self.strips, strict=True):
             if layer.residual:
                 self._residual(layer, strip, column)
@@ -204,27 +216,48 @@ class _Chunk:
                 if layer is not self.layers[0]:  # there the slot gets the pixel, once drawn
                     strip.slots[column].copy_(self.h)
                 torch.addmm(strip.outs[column], layer.strip, strip.strips[column], out=self.h)
-                _elu_(self.h, self.scratch)
+                self.elu(self.h)
         headed = self.headed[:-1]
         torch.mm(self.head, self.h_one, out=headed)
-        _elu_(headed, self.scratch)
+        self.elu(headed)
         torch.mm(self.last, self.headed, out=out)
 
     def _residual(self, layer: _FoldedLayer, strip: _Strip, column: int) -> None:
         slot, inner = strip.slots[column], strip.outs[column]
         torch.mm(layer.reduce, self.hidden if layer.z_maps else self.h_one, out=slot)
-        _elu_(slot, self.narrow)
+        self.elu(slot)
         inner.addmm_(layer.strip, strip.strips[column])
-        _elu_(inner, self.narrow)
+        self.elu(inner)
         self.h.addmm_(layer.expand, strip.carried[column])
-        _elu_(self.h, self.scratch)
+        self.elu(self.h)
 
 
-def _elu_(x: Tensor, scratch: Tensor) -> None:
-    """ELU in place to about 1e-7; PyTorch's own, by way of expm1, takes twice the time on a CPU."""
-    torch.clamp_max(x, 0, out=scratch)
-    scratch.exp_().sub_(1)
-    torch.maximum(x, scratch, out=x)
+class _Elu:
+    """ELU in place to about 1e-7, as in ``models/elu.py``; numbers are tensors, which halves the time of small ones."""
+
+    def __init__(self, scratch: Tensor):
+        self.scratch = {rows: scratch[:rows] for rows in range(1, len(scratch) + 1)}
+        self.zero, self.one, self.log2e = (scratch.new_tensor(value) for value in (0.0, 1.0, math.log2(math.e)))
+
+    def __call__(self, x: Tensor) -> None:
+        """(C, N), in place"""
+        scratch = self.scratch[len(x)]
+        torch.minimum(x, self.zero, out=scratch)
+        scratch.mul_(self.log2e).exp2_().sub_(self.one)
+        torch.maximum(x, scratch, out=x)
+
+
+def _captured(act: Callable[[], None]) -> Callable[[], None]:
+    """``act``, which needs nothing but buffers on the current CUDA device, as one launch."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        act()  # libraries set themselves up, which cannot be captured
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        act()
+    return graph.replay
 
 
 def _fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
