@@ -5,7 +5,9 @@ import contextlib
 import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cmivae import __version__
 from cmivae.audit import commands as audit
@@ -13,9 +15,12 @@ from cmivae.errors import EXIT_USER, UserError
 from cmivae.progress import log, set_up_logging
 from cmivae.provenance.io import disk_error
 
+if TYPE_CHECKING:
+    from cmivae.provenance.specs import Study
+
 RUN_STAGES = ("train", "embed", "evaluate")
 DATASET_STAGES = ("fetch", "prepare", "baseline")
-RESULT_STAGES = ("tables", "figures")
+RESULT_STAGES = ("tables", "figures", "report")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,8 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("seed", type=int, help="one of params.yaml:seeds")
         command.set_defaults(stage=stage)
     for stage in RESULT_STAGES:
-        command = _command(commands, stage, _stage, f"make the {stage}", f"cmivae {stage}")
+        call = _report if stage == "report" else _stage
+        command = _command(commands, stage, call, f"make the {stage}", f"cmivae {stage}")
         command.set_defaults(stage=stage)
+        if stage == "report":
+            command.add_argument("--live", type=Path, metavar="FILE", help="of what there is now, finished or not")
     _command(commands, "check", _check, "check params.yaml and count the runs", "cmivae -C demo check")
     _command(commands, "stale", _stale, "say what is not current, and why", "cmivae -C demo stale")
     show = _command(commands, "show", _show, "print the tables from all runs there are", "cmivae -C demo show")
@@ -79,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands, name: str, call, text: str, example: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, call: Callable, text: str, example: str) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
     )
@@ -97,15 +105,30 @@ def _stage(options: argparse.Namespace) -> None:
     build(options.workspace, study, artefact, force=options.force, source=getattr(options, "source", None))
 
 
+def _report(options: argparse.Namespace) -> None:
+    if options.live is None:
+        _stage(options)
+        return
+    from cmivae.report.live import write_live
+
+    found = write_live(options.workspace, _study(options), options.live)
+    print(f"{options.live}: {found.current} of {found.total} artefacts are current, {len(found.stale)} stale, "
+          f"{len(found.missing)} not made; stale ones are in no number")  # fmt: skip
+
+
 def _where(options: argparse.Namespace) -> dict:
     return {name: getattr(options, name) for name in ("dataset", "config", "seed") if hasattr(options, name)}
 
 
 def _check(options: argparse.Namespace) -> None:
+    from cmivae.study.checks import beyond_paper
+
     study = _study(options)
     params = study.params
     print(f"{options.workspace / 'params.yaml'} is fine: workspace {params.label!r},", end=" ")
     print(f"{len(params.configs)} configurations x {len(params.seeds)} seeds = {len(study.of_stage('train'))} runs")
+    for line in beyond_paper(params):
+        print(f"beyond the paper: {line}")
 
 
 def _stale(options: argparse.Namespace) -> None:
@@ -143,7 +166,7 @@ def _schema(options: argparse.Namespace) -> None:
     print(json.dumps(dialect | Params.model_json_schema(), indent=1))
 
 
-def _study(options: argparse.Namespace):
+def _study(options: argparse.Namespace) -> "Study":
     from cmivae.provenance.specs import Study
     from cmivae.study.loading import load_params
 

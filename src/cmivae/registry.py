@@ -30,7 +30,20 @@ OBJECTIVES = {
     "beta": "cmivae.objectives.objectives:Beta",
     "mi": "cmivae.objectives.objectives:Mi",
     "cmi": "cmivae.objectives.objectives:Cmi",
+    # What the paper names as future work (docs/extensions.md).
+    "cmi-alpha": "cmivae.objectives.extensions:CmiAlpha",
+    "cmi-split": "cmivae.objectives.extensions:CmiSplit",
+    "mi-mmd": "cmivae.objectives.extensions:MiMmd",
+    "cmi-mmd": "cmivae.objectives.extensions:CmiMmd",
 }
+# Keys of a configuration beside gamma that an objective reads, and needs; one that is not here reads none.
+OBJECTIVE_KEYS = {
+    "cmi-alpha": ("alpha",),
+    "cmi-split": ("weight_zs",),
+    "mi-mmd": ("mmd_weight",),
+    "cmi-mmd": ("mmd_weight",),
+}
+AT_GAMMA_ZERO = ("vanilla", "cmi-split")  # the others are vanilla there
 
 
 def load(target: str) -> Any:

@@ -106,15 +106,3 @@ def test_the_ro_crate_needs_its_library_and_says_so(space, tmp_path, monkeypatch
     with pytest.raises(UserError, match="ro-crate-py is not installed"):
         export(Book(space), str(tmp_path / "crate"), ro_crate=True)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_ro_crate_describes_every_run_and_number(space, tmp_path):
-    pytest.importorskip("rocrate", reason="ro-crate-py is an extra: pip install cmivae[rocrate]")
-    fake = copy(space, tmp_path / "with rules")
-    (fake / "Snakefile").write_text("# rules\n")
-    export(Book(fake), str(tmp_path / "crate"), ro_crate=True)
-    graph = json.loads((tmp_path / "crate/ro-crate-metadata.json").read_text())["@graph"]
-    kinds = [entity["@type"] for entity in graph]
-    assert kinds.count("CreateAction") == len(Book(space).study.artefacts) + 1
-    assert kinds.count("PropertyValue") == sum(cell.value is not None for cell in Book(space).cells())
-    assert sums(tmp_path / "crate").returncode == 0

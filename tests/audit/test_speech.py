@@ -237,3 +237,18 @@ def test_audio_that_is_not_on_this_machine_is_told(elsewhere, capsys):
     shutil.rmtree(space / "data/raw")
     assert main(["-C", str(space), "doctor"]) == 2
     assert "MISSING  data voices" in capsys.readouterr().out
+
+
+def test_what_needs_audio_that_is_not_here_is_one_finding(elsewhere, capsys):
+    space, corpus = elsewhere
+    assert [f for f in verified(space, "L4").findings if f.level == "L4"] == []
+    corpus.rename(corpus.with_name("moved"))
+    (finding,) = [f for f in verified(space, "L4").findings if f.level == "L4"]
+    assert (finding.path, finding.poisons) == (str(corpus), ())
+    assert finding.what == f"{PREPARED} cannot be made again: its audio does not lie on this machine"
+    assert "params.yaml:datasets.voices.data.source" in finding.fix
+    assert main(["-C", str(space), "verify", "--level", "L4"]) == 2
+    assert f"FAILED at L4: {corpus}" in capsys.readouterr().out
+    params = space / "params.yaml"
+    params.write_text(params.read_text().replace(str(corpus), str(corpus.with_name("moved"))))
+    assert [f for f in verified(space, "L4").findings if f.level == "L4"] == []

@@ -7,7 +7,7 @@ import test_architecture
 import test_specs
 import tiny
 import yaml
-from built import TEXT, copy
+from built import SPEECH, TEXT, copy
 
 from cmivae.audit.book import Book
 from cmivae.audit.facts import cell_facts
@@ -17,62 +17,86 @@ from cmivae.provenance.specs import Study
 from cmivae.stages.runner import build
 from cmivae.study.loading import load_params
 
-NAMES = {"tables.D4": "tables.X4", "figures.D3a": "figures.X3", "figures.D5": "figures.X5"}
-D = "datasets.digits"
-# Where the demo's other value is the small study's own, or does not fit it.
+D, S = test_specs.D, test_specs.S
+# How the keys of the demo are called in the small studies; the rest of the demo is not in them.
+NAMES = {D: D, "tables.D4": "tables.X4", "figures.D3a": "figures.X3", "figures.D5": "figures.X5"}
+SPEECH_NAMES = {S: "datasets.voices", "tables.D1": "tables.X1", "figures.D4b": "figures.F4", "figures.D6": "figures.X6"}
+# Where the demo's other value is the small study's own, or does not fit it: all that is changed instead.
 OTHER = {
-    f"{D}.model.cut": ("datasets.digits.model.kernels", [3, 3, 3]),
-    f"{D}.data.mcas_subsets": (None, 3),
-    f"{D}.data.probe_per_class": (None, 2),
-    f"{D}.data.mcas_per_class": (None, 1),
-    f"{D}.data.n_test": (None, 50),
-    f"{D}.data.n_valid": (None, 19),
-    f"{D}.data.n_train": (None, 90),
-    f"{D}.embed.posthoc.inits": (None, 2),
-    "style.width": (None, 4.5),
-    "figures.D3a.table": (None, "X4"),
+    f"{D}.model.cut": {f"{D}.model.kernels": [3, 3, 3], f"{D}.model.cut": 2},
+    f"{D}.data.mcas_subsets": {f"{D}.data.mcas_subsets": 3},
+    f"{D}.data.probe_per_class": {f"{D}.data.probe_per_class": 2},
+    f"{D}.data.mcas_per_class": {f"{D}.data.mcas_per_class": 1},
+    f"{D}.data.n_test": {f"{D}.data.n_test": 50},
+    f"{D}.data.n_valid": {f"{D}.data.n_valid": 19},
+    f"{D}.data.n_train": {f"{D}.data.n_train": 90},
+    f"{D}.embed.posthoc.inits": {f"{D}.embed.posthoc.inits": 2},
+    "style.width": {"style.width": 4.5},
+    "figures.D3a.table": {"figures.X3.table": "X4"},
+    f"{S}.data.norm": {"datasets.voices.data.norm": "minmax"},
+    f"{S}.data.val": {"datasets.voices.data.val": "speaker"},
+    f"{S}.evaluate.max_iter": {"datasets.voices.evaluate.max_iter": 998},
+    "tables.D1.layout": {"tables.X1.layout": "conversion", "tables.X1.paper": None},
+    "tables.D1.paper": {"tables.X1.paper": None},
+    "tables.D1.gammas": {"tables.X1.gammas": [0.8]},
+    "figures.D6.configs": {"figures.X6.configs": ["voices-beta-g080"]},
 }
 BLOCKS = ("datasets.", "tables.", "figures.", "configs.")
-MINE = [key for key in test_specs.CHANGES if key.startswith((f"{D}.", *NAMES)) or not key.startswith(BLOCKS)]
+MINE = [
+    key for key in test_specs.CHANGES if key.startswith(tuple(f"{n}." for n in NAMES)) or not key.startswith(BLOCKS)
+]
+OF_SPEECH = [key for key in test_specs.CHANGES if key.startswith(tuple(f"{name}." for name in SPEECH_NAMES))]
 
 
-def changed(key):
-    """The small study's params with one key changed."""
-    values = yaml.safe_load(TEXT)
-    value = test_specs.CHANGES[key][0]
-    place = next((new + key.removeprefix(old) for old, new in NAMES.items() if key.startswith(old)), key)
-    also, instead = OTHER.get(key, (None, None))
-    if also:
-        tiny.put(values, also, instead)
-    return tiny.put(values, place, value if instead is None or also else instead)
+def changed(key, text=TEXT, names=NAMES):
+    """The params of a small study with one key changed."""
+    values = yaml.safe_load(text)
+    place = next((new + key.removeprefix(old) for old, new in names.items() if key.startswith(f"{old}.")), key)
+    for where, value in OTHER.get(key, {place: test_specs.CHANGES[key][0]}).items():
+        tiny.put(values, where, value)
+    return values
+
+
+def compare(key, values, space, tmp_path, addresses):
+    """What the records on disk say, as every command asks them, against the prediction; the space is not touched."""
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(values, sort_keys=False))
+    study = Study(load_params(params))
+    assert study.params != load_params(space / "params.yaml")
+    stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
+    stages = test_specs.CHANGES[key][1]
+    predicted = {folder for folder, artefact in study.artefacts.items() if artefact.stage in stages}
+    assert stale == predicted
+    book = Book(space)
+    book.study = study
+    for address in addresses:
+        cell = book.cells(address)[0]  # all cells of a row have the same runs
+        above = set().union(*(book.closure(run.run) for run in cell.runs))
+        told = set(cell_facts(book, cell)["stale"])
+        assert told == predicted & (above | {"results/tables"}), cell.address
 
 
 @pytest.mark.parametrize("key", MINE)
 def test_each_key_makes_exactly_the_predicted_artefacts_and_cells_stale(key, space, tmp_path):
-    """Asked of the records on disk, as every command does; the space itself is not touched."""
-    params = tmp_path / "params.yaml"
-    params.write_text(yaml.safe_dump(changed(key), sort_keys=False))
-    study = Study(load_params(params))
-    stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
-    stages = test_specs.CHANGES[key][1]
-    predicted = {folder for folder, artefact in study.artefacts.items() if artefact.stage in stages}
-    if key == "figures.D5.configs":
-        predicted = {"results/figures"}
-    assert stale == predicted
-    book = Book(space)
-    book.study = study
-    for address in ("X4[cmi,0.3]", "X4[vanilla,0.0]", "X4[real20]"):
-        for cell in book.cells(address):
-            above = set().union(*(book.closure(run.run) for run in cell.runs))
-            told = set(cell_facts(book, cell)["stale"])
-            assert told == predicted & (above | {"results/tables"}), cell.address
-            break  # all cells of a row have the same runs
+    compare(key, changed(key), space, tmp_path, ("X4[cmi,0.3]", "X4[vanilla,0.0]", "X4[real20]"))
+
+
+@pytest.mark.parametrize("key", OF_SPEECH)
+def test_each_key_of_speech_makes_exactly_the_predicted_artefacts_and_cells_stale(key, speech, tmp_path):
+    addresses = ("X1[cmi,0.8]", "X1[trivial]", "X1[quoted]", "X2[real]", "X3[beta,0.8]")
+    compare(key, changed(key, SPEECH, SPEECH_NAMES), speech, tmp_path, addresses)
+
+
+def test_all_keys_of_the_demo_are_changed_in_one_of_the_two():
+    left = set(test_specs.CHANGES) - set(MINE) - set(OF_SPEECH)
+    assert left == set()
 
 
 @pytest.mark.parametrize(
     ("key", "value", "made"),
-    [("style.dpi", 61, {"figures"}), (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures"}),
-     ("note", "other", {"tables", "figures"}), ("compute.checkpoint_minutes", 1.0, set())],
+    [("style.dpi", 61, {"figures", "report"}),
+     (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures", "report"}),
+     ("note", "other", {"tables", "figures", "report"}), ("compute.checkpoint_minutes", 1.0, set())],
 )  # fmt: skip
 def test_what_is_really_made_again_is_what_was_predicted(key, value, made, space, tmp_path):
     fake = copy(space, tmp_path / "fake")
@@ -89,7 +113,7 @@ def test_a_seed_or_a_configuration_more_leaves_all_other_runs_current(space, tmp
     study = Study(load_params(tmp_path / "params.yaml"))
     stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
     new = {f for f, a in study.artefacts.items() if a.run and (a.run.seed == 5 or a.run.config.objective == "mi")}
-    assert stale == new | {"results/tables", "results/figures"}
+    assert stale == new | {"results/tables", "results/figures", "results/report"}
 
 
 # --- code ------------------------------------------------------------------------------------------------------------

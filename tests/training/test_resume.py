@@ -28,22 +28,22 @@ class StopAt:
         return self.left == 0
 
 
-def make_dataset(**train):
+def make_dataset(spectral_norm=False, **train):
     train = {"epochs": 2, "batch_size": 8, "lr": 1e-3} | train
     return ImageDataset(
         reader="digits",
         data=ImageData(),
         model=PixelCnnVae(name="pixelcnn_vae", **MODEL),
-        critic=Critic(channels=4, hidden=8),
+        critic=Critic(channels=4, hidden=8, spectral_norm=spectral_norm),
         train=Train(**train),
         embed=Embed(),
         evaluate=Evaluate(),
     )
 
 
-def make_job(folder, objective="cmi", gamma=0.3, stop=False, seed=1, minutes=5.0, **train):
+def make_job(folder, objective="cmi", gamma=0.3, stop=False, seed=1, minutes=5.0, own=(), **train):
     dataset = make_dataset(**train)
-    target = build_objective(Config(dataset="digits", objective=objective, gamma=gamma))
+    target = build_objective(Config(dataset="digits", objective=objective, gamma=gamma, **dict(own)))
     model = build_model(dataset, seed, CPU)
     drawn = torch.Generator().manual_seed(7)
     images = (torch.rand(60, 28, 28, generator=drawn) < 0.15).to(torch.uint8)
@@ -71,6 +71,30 @@ def test_stopped_and_resumed_is_bit_identical(tmp_path, objective, gamma, stops)
     same_bits(whole.weights, resumed.weights)
     assert (whole.epoch, whole.value) == (resumed.epoch, resumed.value)
     assert (tmp_path / "whole/curve.jsonl").read_bytes() == (tmp_path / "cut/curve.jsonl").read_bytes()
+
+
+EXTENSIONS = {
+    "cmi-alpha": {"own": {"alpha": 2.0}},
+    "cmi-split": {"own": {"weight_zs": 0.5}},
+    "mi-mmd": {"own": {"mmd_weight": 50.0}},
+    "cmi-mmd": {"own": {"mmd_weight": 50.0}},
+    "cmi": {"spectral_norm": True},
+}
+
+
+@pytest.mark.parametrize("objective", EXTENSIONS)
+def test_extensions_train_and_resume_bit_for_bit(tmp_path, objective):
+    settings = EXTENSIONS[objective]
+    whole = Trainer(make_job(tmp_path / "whole", objective, **settings)).run()
+    assert whole.failure is None
+    wanted = {"vae", "estimator", *make_job(tmp_path / "none", objective, **settings).objective.critics}
+    assert whole.weights.keys() == wanted
+    with pytest.raises(Preempted):
+        Trainer(make_job(tmp_path / "cut", objective, stop=StopAt(3), **settings)).run()
+    resumed = Trainer(make_job(tmp_path / "cut", objective, **settings)).run()
+    same_bits(whole.weights, resumed.weights)
+    beta = Trainer(make_job(tmp_path / "beta", "beta")).run()
+    assert any(not torch.equal(value, beta.weights["vae"][name]) for name, value in whole.weights["vae"].items())
 
 
 def test_fresh_batches_for_critics_resume_too(tmp_path):

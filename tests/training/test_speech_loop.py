@@ -17,13 +17,13 @@ T, BINS, STEPS = 8, 9, 4  # frames, bins, steps an epoch
 LENGTHS = (41, 60, 37, 90, 55)  # frames of the training utterances: 33 segments, so that one is left out of each epoch
 
 
-def make_dataset(q_s="rnn", **train) -> SpeechDataset:
+def make_dataset(q_s="rnn", spectral_norm=False, **train) -> SpeechDataset:
     train = {"epochs": 3, "batch_size": 8, "lr": 2e-3, "valid_every": 1} | train
     return SpeechDataset(
         reader="synth",
         data=SpeechData(segment=T, n_fft=2 * (BINS - 1), win_length=16, hop_length=8),
         model=Dsae(name="dsae", z_dim=3, s_dim=2, hidden=5, q_s=q_s),
-        critic=SpeechCritic(channels=4, hidden=8),
+        critic=SpeechCritic(channels=4, hidden=8, spectral_norm=spectral_norm),
         train=Train(**train),
         embed=SpeechEmbed(),
         evaluate=SpeechEvaluate(),
@@ -42,9 +42,11 @@ def make_items(random: bool) -> tuple[Segments, Segments]:
     return Segments(train, starts, T, CPU, spans if random else None), fixed
 
 
-def make_job(folder, objective="cmi", gamma=0.4, stop=False, seed=1, minutes=5.0, random=False, **settings) -> Job:
+def make_job(
+    folder, objective="cmi", gamma=0.4, stop=False, seed=1, minutes=5.0, random=False, own=(), **settings
+) -> Job:
     dataset = make_dataset(**settings)
-    target = build_objective(Config(dataset="speech", objective=objective, gamma=gamma))
+    target = build_objective(Config(dataset="speech", objective=objective, gamma=gamma, **dict(own)))
     model = build_model(dataset, seed, CPU)
     model.start_from(torch.full((BINS,), 1 / 12))
     critics = build_critics(dataset, target, model, seed, CPU)
@@ -71,6 +73,9 @@ OTHERS = [
     {"random": True, "d_batch": "fresh"},
     {"q_s": "ar"},
     {"valid_every": 2},
+    {"spectral_norm": True},
+    {"objective": "cmi-split", "own": {"weight_zs": 0.8}},
+    {"objective": "cmi-mmd", "own": {"mmd_weight": 50.0}},
 ]
 
 

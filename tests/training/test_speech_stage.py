@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 import shutil
-from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,72 +16,29 @@ import torch
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from sklearn.linear_model import LogisticRegression
+from speech_study import (
+    CONFIGS,
+    PARAMS,
+    RATE,
+    RUNS,
+    averages,
+    call,
+    cosine,
+    edit,
+    latents,
+    metrics,
+    slow_eer,
+    slow_metrics,
+    table_of,
+    write_corpus,
+)
 
-from cmivae.cli import main
 from cmivae.data.speech import load
 from cmivae.models.dsae import Dsae
 from cmivae.provenance.ledger import read_record
 from cmivae.stages.speech import baseline, evaluate
 from cmivae.study.loading import load_params
 from cmivae.training.items import Segments
-
-RATE = 16000
-PARAMS = """
-label: test
-note: "made-up sounds"
-seeds: [0]
-datasets:
-  voices:
-    reader: manifest
-    data: {source: corpus/list.csv, splits: {other: test}, valid_fraction: 0.3, vc_segments: 8}
-    model: {name: dsae, z_dim: 4, s_dim: 3, hidden: 16}
-    critic: {channels: 8}
-    train: {epochs: 10, batch_size: 8, lr: 0.01, critic_lr: 0.01, valid_every: 5}
-    embed: {voices: 2, posthoc: {inits: 2, epochs: 2, patience: 1}}
-    evaluate: {c: 1.0}
-configs:
-  voices-beta-g040: {dataset: voices, objective: beta, gamma: 0.4}
-  voices-cmi-g040: {dataset: voices, objective: cmi, gamma: 0.4}
-tables:
-  S1: {title: "EER", dataset: voices, layout: eer, paper: table1}
-  S2: {title: "Conversion", dataset: voices, layout: conversion, paper: table2}
-  S3: {title: "ELBO", dataset: voices, layout: elbo, paper: table3}
-figures:
-  S4: {title: "Information", kind: curve, dataset: voices, table: S3, metric: i_zs, x: beta}
-  S5: {title: "Voices", kind: voices, dataset: voices, configs: [voices-beta-g040, voices-cmi-g040]}
-style: {dpi: 50, width: 4.0, height: 3.0}
-"""
-CONFIGS = ("voices-beta-g040", "voices-cmi-g040")
-RUNS = tuple(f"{config}/s0" for config in CONFIGS)
-SPEAKERS = {"train": 8, "core": 4, "other": 2}  # every other one a woman
-
-
-def call(folder: Path, *arguments: str) -> int:
-    return main(["-q", "-C", str(folder), *arguments])
-
-
-def sound(pitch: float, samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A buzz whose loudness changes ten times a second, so that frames differ."""
-    t = np.arange(samples) / RATE
-    buzz = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 12))
-    loudness = np.interp(t, np.arange(0, 9, 0.1), rng.uniform(0.1, 1, 90))
-    return 0.25 * loudness * buzz + 0.005 * rng.normal(size=samples)
-
-
-def write_corpus(folder: Path) -> None:
-    """Men at 100 to 130 Hz, women at 200 to 230; four sounds of about half a second each."""
-    rng, rows, number = np.random.default_rng(0), ["path,speaker,gender,split"], 0
-    for split, count in SPEAKERS.items():
-        for _ in range(count):
-            sex, pitch = "MF"[number % 2], (100, 200)[number % 2] + rng.uniform(0, 30)
-            number += 1
-            for take in range(4):
-                path = f"{split}/{sex}{number}-{take}.wav"
-                (folder / split).mkdir(parents=True, exist_ok=True)
-                made = sound(pitch * rng.uniform(0.98, 1.02), int(rng.integers(6700, 10_500)), rng)
-                soundfile.write(folder / path, made, RATE, subtype="PCM_16")
-                rows.append(f"{path},{sex}{number},{sex},{split}")
-    (folder / "list.csv").write_text("\n".join(rows) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -103,58 +59,8 @@ def space(prepared) -> Path:
         assert call(prepared, stage, config, "0") == 0
     assert call(prepared, "tables") == 0
     assert call(prepared, "figures") == 0
+    assert call(prepared, "report") == 0
     return prepared
-
-
-def metrics(space: Path, run: str) -> dict:
-    return json.loads((space / f"runs/evaluate/{run}/metrics.json").read_text())
-
-
-def latents(space: Path, run: str) -> dict[str, np.ndarray]:
-    return load_file(space / f"runs/embed/{run}/latents.safetensors")
-
-
-# --- slow definitions -------------------------------------------------------------------------------------------------
-
-
-def slow_eer(scores, is_target) -> float:
-    """Where the line through (FAR, FRR) of all thresholds crosses FAR = FRR, in exact fractions."""
-    same = [score for score, own in zip(scores, is_target, strict=True) if own]
-    other = [score for score, own in zip(scores, is_target, strict=True) if not own]
-    points = []
-    for threshold in [*sorted(set(scores)), max(scores) + 1]:
-        far = Fraction(sum(score >= threshold for score in other), len(other))
-        frr = Fraction(sum(score < threshold for score in same), len(same))
-        points.append((far, frr))
-    for (far0, frr0), (far1, frr1) in itertools.pairwise(points):
-        before, after = frr0 - far0, frr1 - far1
-        if before < 0 <= after:
-            return float(100 * (far0 + (far1 - far0) * (-before) / (after - before)))
-    raise AssertionError("FRR never reaches FAR")
-
-
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return round(float(a @ b / np.sqrt((a @ a) * (b @ b))), 12)
-
-
-def table_of(space: Path) -> list[dict[str, str]]:
-    """Rows of the prepared test part."""
-    rows = csv.DictReader(io.StringIO((space / "data/prepared/voices/prepared.csv").read_text()))
-    return [row for row in rows if row["part"] == "test"]
-
-
-def slow_metrics(space: Path, values: np.ndarray, core_only: bool) -> float:
-    """EER in percent of one vector a test segment, from the table of utterances alone."""
-    rows, at, means = table_of(space), 0, []
-    for row in rows:
-        count = int(row["segments"])
-        means.append(values[at : at + count].astype(np.float64).mean(0))
-        at += count
-    assert at == len(values)
-    used = [n for n, row in enumerate(rows) if row["core"] == "1" or not core_only]
-    trials = list(itertools.combinations(used, 2))
-    scores = [cosine(means[a], means[b]) for a, b in trials]
-    return slow_eer(scores, [rows[a]["speaker"] == rows[b]["speaker"] for a, b in trials])
 
 
 # --- from sounds to metrics -------------------------------------------------------------------------------------------
@@ -168,7 +74,14 @@ def test_what_each_stage_leaves(space):
     assert "critic_zs.safetensors" not in read_record(space, f"runs/train/{RUNS[0]}").values["files"]
     assert record["selected"]["epoch"] == 10
     assert read_record(space, "data/raw/voices").values["source"] == "corpus/list.csv"
-    folders = ["data/raw/voices", "data/prepared/voices", "runs/baseline/voices", "results/tables", "results/figures"]
+    folders = [
+        "data/raw/voices",
+        "data/prepared/voices",
+        "runs/baseline/voices",
+        "results/tables",
+        "results/figures",
+        "results/report",
+    ]
     for folder in [*folders, *(f"runs/{stage}/{run}" for stage in ("train", "embed", "evaluate") for run in RUNS)]:
         found = read_record(space, folder)
         assert found.status == "complete", folder
@@ -253,12 +166,6 @@ def test_information_from_the_logits(space, run):
     assert found["online_bce"] == pytest.approx(np.log1p(np.exp(-joint)).mean() + np.log1p(np.exp(shuffled)).mean())
 
 
-def averages(speech, part: str, index) -> tuple[np.ndarray, list[str]]:
-    frames, starts, owners = speech.frames(part), speech.starts(part), speech.owners(part)
-    means = [frames[starts[i] : starts[i] + 20].double().mean(0).numpy() for i in index]
-    return np.array(means), [speech.of(part)[owners[i]].gender for i in index]
-
-
 @pytest.mark.parametrize("run", [*RUNS, "baseline"])
 def test_vc_mcas_by_scikit_learn(space, run):
     speech = load(space / "data/prepared/voices")
@@ -279,7 +186,7 @@ def test_vc_mcas_labels_by_the_donor_of_z(space):
     """Real segments in place of conversions: as good as the baseline; exchanged, as bad."""
     speech, dataset = load(space / "data/prepared/voices"), load_params(space / "params.yaml").datasets["voices"]
     real = {sex: averages(speech, "train", speech.lists[f"vc_{sex}"])[0] for sex in ("male", "female")}
-    context = SimpleNamespace(dataset=dataset)
+    context = SimpleNamespace(speech=dataset)
     right = evaluate._conversion(context, speech, {f"vc_{sex}": values for sex, values in real.items()})
     wrong = evaluate._conversion(context, speech, {"vc_male": real["female"], "vc_female": real["male"]})
     known = json.loads((space / "runs/baseline/voices/metrics.json").read_text())["vc"]["percent"]
@@ -414,12 +321,6 @@ def copy(prepared, tmp_path) -> Path:
     return tmp_path
 
 
-def edit(space: Path, old: str, new: str) -> None:
-    text = (space / "params.yaml").read_text()
-    assert old in text
-    (space / "params.yaml").write_text(text.replace(old, new))
-
-
 def test_a_run_that_diverges_is_told_in_tables_and_voices(copy, capsys, monkeypatch):
     monkeypatch.setattr(Dsae, "start_from", lambda self, _: self.z_out.bias.data.fill_(float("nan")))
     for config, stage in itertools.product(CONFIGS, ("train", "embed", "evaluate")):
@@ -500,19 +401,3 @@ def test_segments_are_drawn_anew_in_each_epoch_where_params_say_so(copy, space, 
     assert seen == [(epoch, segments == "random") for epoch in range(10)]
     ours, theirs = (load_file(top / f"runs/train/{RUNS[0]}/model.safetensors") for top in (copy, space))
     assert np.array_equal(ours["z_out.weight"], theirs["z_out.weight"]) is (segments == "fixed")
-
-
-def test_the_synthetic_corpus_runs_through_to_the_baseline(tmp_path):
-    text = PARAMS.replace("source: corpus/list.csv, splits: {other: test}, valid_fraction: 0.3, vc_segments: 8", (
-        "synth: {train_speakers: 4, test_speakers: 3, core_speakers: 2, sentences: 2, seconds: 0.5}, "
-        "valid_fraction: 0.5, vc_segments: 4"
-    )).replace("reader: manifest", "reader: synth")  # fmt: skip
-    (tmp_path / "params.yaml").write_text(text)
-    for stage in ("fetch", "prepare", "baseline"):
-        assert call(tmp_path, stage, "voices") == 0
-    speech = load(tmp_path / "data/prepared/voices")
-    assert {part: len({span.speaker for span in speech.of(part)}) for part in ("train", "valid", "test")} == {
-        "train": 2, "valid": 2, "test": 3
-    }  # fmt: skip
-    assert sum(span.core for span in speech.of("test")) == 4
-    assert read_record(tmp_path, "data/raw/voices").values["source"].startswith("data/raw/voices")

@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from cmivae.errors import UserError
 from cmivae.models.critics import ImageCritic, LatentCritic, frozen, make_critic
+from cmivae.models.speech_critic import SpeechCritic
 from cmivae.objectives.density_ratio import critic_loss, derangement, information, prior, shuffled
 from cmivae.study import params as study
+from cmivae.training.build import load_weights, save_weights
 
 SMALL = study.Critic(channels=4, hidden=8)
 INPUTS = ["s", "s_mean1", "s_1x1", "x"]
@@ -183,3 +186,84 @@ def test_image_critic_tells_dependent_from_independent(dependent, low, high):
     with torch.no_grad():
         z, s = pairs(2000)
         assert low < information(critic.logit(critic.embed(s, s), z)).item() < high
+
+
+# --- spectral normalisation ------------------------------------------------------------------------------------------
+
+NORMAL = study.Critic(channels=4, hidden=8, spectral_norm=True)
+SPEECH = study.SpeechCritic(channels=4, hidden=8, spectral_norm=True)
+SPECTRAL = {
+    "image": lambda seed: ImageCritic(NORMAL, 2, 3, generator(seed)),
+    "latent": lambda seed: LatentCritic(NORMAL, 3, generator(seed)),
+    "speech": lambda seed: SpeechCritic(SPEECH, 5, 7, 3, generator(seed)),
+}
+IMAGES = (6, 2, 28, 28), (6, 1, 28, 28)  # shapes of s and x
+INPUT = {"image": IMAGES, "latent": IMAGES, "speech": ((6, 20, 5), (6, 20, 7))}
+
+
+def logit_of(critic: nn.Module, kind: str) -> torch.Tensor:
+    s, x = (randn(*shape, seed=seed) for seed, shape in enumerate(INPUT[kind]))
+    return critic.logit(critic.embed(s, x), randn(6, 3, seed=3))
+
+
+def layers_of(critic: nn.Module) -> list[nn.Module]:
+    return [each for each in critic.modules() if isinstance(each, nn.Conv1d | nn.Conv2d | nn.Linear)]
+
+
+@pytest.mark.parametrize("kind", SPECTRAL)
+def test_spectral_norm_bounds_every_layer(kind):
+    critic = SPECTRAL[kind](4)
+    for _ in range(50):  # the power iteration goes on with each pass in train mode
+        logit_of(critic, kind)
+    critic.eval()
+    assert layers_of(critic)
+    for layer in layers_of(critic):
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+    assert not any(isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d) for each in critic.modules())
+
+
+@pytest.mark.parametrize("kind", SPECTRAL)
+def test_spectral_norm_draws_from_the_generator_only(kind):
+    state = torch.random.get_rng_state()
+    one = SPECTRAL[kind](4)
+    torch.rand(5)
+    same, other = SPECTRAL[kind](4), SPECTRAL[kind](5)
+    torch.random.set_rng_state(state)
+    assert unchanged(one, same.state_dict())
+    assert not unchanged(one, other.state_dict())
+
+
+@pytest.mark.parametrize("kind", SPECTRAL)
+def test_frozen_holds_the_power_iteration_still(kind):
+    critic = SPECTRAL[kind](4)
+    before = snapshot(critic)
+    with frozen(critic):
+        logit_of(critic, kind)
+    assert unchanged(critic, before)
+    assert all(each.training for each in critic.modules())
+    logit_of(critic, kind)
+    moved = [name for name, value in critic.state_dict().items() if not torch.equal(value, before[name])]
+    assert moved
+    assert all(name.endswith(("_u", "_v")) for name in moved)
+
+
+@pytest.mark.parametrize("kind", SPECTRAL)
+def test_spectral_norm_is_saved_and_loaded_whole(kind, tmp_path):
+    critic = SPECTRAL[kind](4)
+    logit_of(critic, kind)
+    save_weights(tmp_path / "critic.safetensors", critic.state_dict())
+    again = load_weights(tmp_path / "critic.safetensors", SPECTRAL[kind](5))
+    assert unchanged(again, critic.state_dict())
+    assert torch.equal(logit_of(again, kind), logit_of(critic.eval(), kind))
+    plain = study.Critic(channels=4, hidden=8)
+    with pytest.raises(UserError, match="do not fit"):
+        load_weights(tmp_path / "critic.safetensors", LatentCritic(plain, 3))
+
+
+@pytest.mark.parametrize("kind", SPECTRAL)
+def test_spectral_norm_runs_in_bf16(kind):
+    critic = SPECTRAL[kind](4)
+    exact = logit_of(critic.eval(), kind)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = logit_of(critic.train(), kind)
+    torch.testing.assert_close(rough.float(), exact, rtol=0.1, atol=0.1)

@@ -4,13 +4,10 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from cmivae.models.dsae import Dsae
-from cmivae.models.terms import gaussian_kl, gaussian_kl_between, gaussian_nll, gaussian_sample
 from cmivae.study import params as study
 
 T, F, Z, S, H = 7, 6, 3, 2, 5
@@ -300,54 +297,6 @@ def test_kl_of_s_is_zero_where_the_posterior_follows_the_prior():
     assert logvar.std(dim=1).min() > 0.01  # it does change along time
 
 
-# --- the decoder ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("var", ["bin", "scalar", "net"])
-def test_decoder_sees_the_s_of_its_own_frame_and_z(var):
-    model = small_model(var=var)
-    s, z = randn(2, T, S, seed=3).requires_grad_(), randn(2, Z, seed=4).requires_grad_()
-    for part in model.decode(s, z)[: 2 if var == "net" else 1]:
-        for t in range(T):
-            to_s, to_z = torch.autograd.grad(part[:, t].sum(), (s, z), retain_graph=True)
-            assert (to_s.abs().sum((0, 2)) > 0).nonzero().flatten().tolist() == [t]
-            assert (to_z.abs().sum(1) > 0).all()
-    for whole, alone in zip(model.decode(s, z), model.decode(s[:, 3:4], z), strict=True):
-        expected = whole[:, 3:4] if whole.ndim == 3 else whole
-        torch.testing.assert_close(alone, expected, rtol=0, atol=1e-14)
-
-
-@pytest.mark.parametrize(("var", "size"), [("bin", F), ("scalar", 1), ("net", 0)])
-def test_variance_starts_from_that_of_the_data(var, size):
-    model, variance = small_model(var=var), torch.linspace(0.01, 2, F).double()
-    assert sum(p.numel() for name, p in model.named_parameters() if name == "logvar") == size
-    if var == "net":
-        with torch.no_grad():
-            model.decoder[-1].weight.zero_()
-            mean_bias = model.decoder[-1].bias[:F].clone()
-    model.start_from(variance)
-    mean, logvar = model.decode(randn(2, T, S), randn(2, Z))
-    expected = variance.mean().expand(F) if var == "scalar" else variance
-    torch.testing.assert_close(logvar.expand(2, T, F).exp(), expected.expand(2, T, F))
-    if var == "net":
-        assert torch.equal(mean, mean_bias.expand(2, T, F))  # the means start where they would
-
-
-@pytest.mark.parametrize("var", ["bin", "scalar", "net"])
-def test_variance_never_falls_below_its_bound(var):
-    model, s, z = small_model(var=var, min_logvar=-4.0), randn(2, T, S), randn(2, Z)
-    model.start_from(torch.zeros(F, dtype=torch.float64))  # log 0
-    own = model.decoder[-1].bias[F:] if var == "net" else model.logvar
-    assert torch.equal(own, torch.full_like(own, -4.0))
-    with torch.no_grad():
-        own.fill_(-100.0)
-    logvar = model.decode(s, z)[1]
-    assert torch.equal(logvar, torch.full_like(logvar, -4.0))
-    with torch.no_grad():
-        own.fill_(30.0)
-    assert model.decode(s, z)[1].min() > 20  # and it is not held from above
-
-
 # --- the ELBO ---------------------------------------------------------------------------------------------------------
 
 
@@ -423,46 +372,3 @@ def test_bf16_keeps_terms_in_float32_and_near_them():
     for name in ("recon", "kl_s"):  # the noise of s is another in bf16
         assert getattr(rough, name).mean().item() == pytest.approx(getattr(exact, name).mean().item(), rel=0.1)
     assert not torch.equal(rough.recon, exact.recon)
-
-
-# --- Gaussian maths ---------------------------------------------------------------------------------------------------
-
-dimensions = st.lists(st.integers(1, 4), min_size=1, max_size=3)
-seeds = st.integers(0, 2**31)
-scales = st.floats(0.01, 6)
-
-
-@settings(max_examples=40)
-@given(shape=dimensions, seed=seeds, scale=scales)
-def test_gaussian_kl_against_torch(shape, seed, scale):
-    mean, logvar, p_mean, p_logvar = scale * randn(4, *shape, seed=seed)
-    q, p = Normal(mean, (logvar / 2).exp()), Normal(p_mean, (p_logvar / 2).exp())
-    torch.testing.assert_close(
-        gaussian_kl_between(mean, logvar, p_mean, p_logvar), kl_divergence(q, p).sum(-1), rtol=1e-9, atol=1e-9
-    )
-    zero = torch.zeros_like(mean)
-    torch.testing.assert_close(gaussian_kl_between(mean, logvar, zero, zero), gaussian_kl(mean, logvar))
-    assert torch.equal(gaussian_kl_between(mean, logvar, mean, logvar), torch.zeros(shape[:-1], dtype=torch.float64))
-
-
-@settings(max_examples=40)
-@given(shape=dimensions, seed=seeds, scale=scales, per_bin=st.booleans())
-def test_gaussian_nll_against_torch(shape, seed, scale, per_bin):
-    x, mean, logvar = scale * randn(3, *shape, seed=seed)
-    if per_bin:
-        logvar = logvar.reshape(-1)[: shape[-1]]  # (F,)
-    expected = -Normal(mean, (logvar / 2).exp()).log_prob(x).sum(-1)
-    torch.testing.assert_close(gaussian_nll(x, mean, logvar), expected, rtol=1e-9, atol=1e-9)
-
-
-def test_one_variance_for_all_bins_counts_once_a_bin():
-    x, mean, logvar = randn(4, 3, F, seed=1), randn(4, 3, F, seed=2), torch.tensor([-1.3], dtype=torch.float64)
-    expected = gaussian_nll(x, mean, logvar.expand(F))
-    torch.testing.assert_close(gaussian_nll(x, mean, logvar), expected, rtol=0, atol=1e-12)
-
-
-def test_gaussian_sample_has_the_mean_and_the_deviation():
-    mean, logvar = torch.tensor([1.0, -2.0]).double(), torch.tensor([0.0, 2 * math.log(3)]).double()
-    drawn = gaussian_sample(mean.expand(40_000, 2), logvar.expand(40_000, 2), generator(1))
-    torch.testing.assert_close(drawn.mean(0), mean, rtol=0, atol=0.06)
-    torch.testing.assert_close(drawn.std(0), torch.tensor([1.0, 3.0]).double(), rtol=0.02, atol=0)

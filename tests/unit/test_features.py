@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmivae.data.features import Features, Scale, magnitude, normalise, restore
+from cmivae.data.features import PIECE, Features, Scale, magnitude, normalise, restore
 from cmivae.errors import UserError
 from cmivae.study.params import SpeechData
 
@@ -74,6 +74,16 @@ def test_a_shorter_window_lies_in_the_middle_of_a_longer_transform():
     found = features(sound)
     assert found.shape == (1 + (5000 - 512) // 160, 257) == (features.frames(5000), features.bins)
     torch.testing.assert_close(found, stft.abs().T.clamp_min(FLOOR).log(), rtol=0, atol=1e-3)
+
+
+def test_a_long_recording_is_the_same_in_pieces():
+    frames = 2 * PIECE + 77
+    sound = wave(frames * 160 + 300)
+    features, found = Features(SpeechData()), Features(SpeechData())(sound)
+    assert len(found) == features.frames(len(sound)) == frames
+    for first in (0, PIECE - 1, PIECE, 2 * PIECE, frames - 5):
+        alone = features(sound[first * 160 : first * 160 + 400 + 4 * 160])
+        assert torch.equal(found[first : first + 5], alone)
 
 
 def test_a_tone_is_in_its_bin_and_a_constant_in_the_first():

@@ -16,8 +16,8 @@ from cmivae.workflow import Workflow
 SOURCE = tiny.REPOSITORY / "src"
 MODULES = sorted(SOURCE.rglob("*.py"))
 RULES = [tiny.REPOSITORY / "Snakefile", *sorted((tiny.REPOSITORY / "workflow").rglob("*.smk"))]
-WORKSPACES = ("", "demo", "reduced", "reduced-speech")
-UNSAFE_MODULES = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
+WORKSPACES = ("", "demo", "reduced", "reduced-speech", "extensions")
+SEEDS = {"torch.manual_seed", "np.random.seed", "random.seed"}  # of the whole process
 MACHINE_PATH = re.compile(r"(?<![\w.}/*-])/(?:" + "|".join(("work", "root", "home", "Users", "mnt", "scratch")) + r")/")
 
 
@@ -34,35 +34,16 @@ def dotted(node: ast.AST) -> str:
 
 
 def offences(tree: ast.Module) -> list[str]:
-    """What the house does not allow in a module."""
+    """What the house does not allow in a module; what is unsafe has a test of its own (``test_security.py``)."""
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names if alias.name.partition(".")[0] in UNSAFE_MODULES]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in UNSAFE_MODULES:
-            found.append(node.module)
-        elif isinstance(node, ast.ExceptHandler) and node.type is None:
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
             found.append("bare except")
         elif isinstance(node, ast.Assert):
             found.append("assert")
-        elif isinstance(node, ast.Call):
-            found += _bad_call(node)
+        elif isinstance(node, ast.Call) and dotted(node.func) in SEEDS:
+            found.append(dotted(node.func))
     return found
-
-
-def _bad_call(node: ast.Call) -> list[str]:
-    name = dotted(node.func)
-    given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-    bad = (
-        name in ("eval", "exec", "compile", "__import__", "os.system")
-        or (name.endswith("yaml.load") and given.get("Loader") != "_SafeLoader")
-        or name.endswith(("yaml.unsafe_load", "yaml.full_load"))
-        or given.get("allow_pickle", "False") != "False"
-        or (name == "torch.load" and given.get("weights_only") != "True")
-        or given.get("shell", "False") != "False"
-        or name in ("torch.manual_seed", "np.random.seed", "random.seed")
-    )
-    return [name or ast.unparse(node.func)] if bad else []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=short)
@@ -70,21 +51,9 @@ def test_module_keeps_the_house_rules(path):
     assert offences(ast.parse(path.read_text())) == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["import pickle", "from joblib import dump", "eval('1')", "exec(x)", "yaml.load(f)",
-     "np.load(f, allow_pickle=True)", "yaml.load(f, Loader=yaml.Loader)", "torch.load(f)",
-     "torch.load(f, weights_only=False)", "torch.manual_seed(0)",
-     "try:\n    f()\nexcept:\n    g()", "run(x, shell=True)", "assert x"],
-)  # fmt: skip
+@pytest.mark.parametrize("text", ["torch.manual_seed(0)", "try:\n    f()\nexcept:\n    g()", "assert x"])
 def test_the_rules_can_be_broken(text):
     assert offences(ast.parse(text))
-
-
-def test_our_yaml_loader_is_a_safe_one():
-    from cmivae.study import loading
-
-    assert issubclass(loading._SafeLoader, yaml.SafeLoader)
 
 
 def test_packages_hold_no_code():

@@ -60,7 +60,7 @@ BAD_VALUES = [
     ("dataset-name", "datasets.Digits 2", {}, "datasets.Digits 2", "pattern"),
     ("config-dataset", f"{C}.dataset", "digit", f"{C}.dataset", "did you mean 'digits'?"),
     ("config-objective", f"{C}.objective", "cmii", f"{C}.objective", "did you mean 'cmi'?"),
-    ("config-objective-far", f"{C}.objective", "xyz", f"{C}.objective", "known: beta, cmi, mi, vanilla"),
+    ("config-objective-far", f"{C}.objective", "xyz", f"{C}.objective", "known: beta, cmi, cmi-alpha, "),
     ("reader", f"{D}.reader", "digit", f"{D}.reader", "did you mean 'digits'?"),
     ("table-dataset", "tables.D4.dataset", "mnist", "tables.D4.dataset", "known: digits"),
     ("table-paper", "tables.D4.paper", "table6", "tables.D4.paper", "'table4' or 'table5'"),

@@ -55,29 +55,29 @@ def moved(module: torch.nn.Module, before: dict[str, torch.Tensor]) -> list[str]
 
 
 def test_all_are_the_same_bit_for_bit_at_gamma_zero():
-    terms, logit = some_terms(), randn(7, seed=6)
-    losses = [objective(0.0).loss(terms, logit) for objective in (Vanilla, Beta, Mi, Cmi)]
-    losses += [objective(0.0).loss(terms, None) for objective in (Vanilla, Beta, Mi, Cmi)]
+    terms, logits = some_terms(), {"z": randn(7, seed=6), "zs": randn(7, seed=7)}
+    losses = [objective(0.0).loss(terms, logits) for objective in (Vanilla, Beta, Mi, Cmi)]
+    losses += [objective(0.0).loss(terms, {}) for objective in (Vanilla, Beta, Mi, Cmi)]
     assert all(torch.equal(loss, losses[0]) for loss in losses)
     torch.testing.assert_close(losses[0], -terms.elbo.mean())
-    assert not any(objective(0.0).uses_critic for objective in (Vanilla, Beta, Mi, Cmi))
+    assert not any(objective(0.0).critics for objective in (Vanilla, Beta, Mi, Cmi))
 
 
 @pytest.mark.parametrize("gamma", [0.001, 0.3, 0.9])
-@pytest.mark.parametrize("objective", [Mi, Cmi])
-def test_the_critic_adds_gamma_times_its_mean_logit(objective, gamma):
+@pytest.mark.parametrize(("objective", "kind"), [(Mi, "z"), (Cmi, "zs")])
+def test_the_critic_adds_gamma_times_its_mean_logit(objective, kind, gamma):
     terms, logit = some_terms(), randn(7, seed=6)
-    beta = Beta(gamma).loss(terms, None)
+    beta = Beta(gamma).loss(terms, {})
     assert torch.equal(objective(gamma).without_critic(terms), beta)
-    torch.testing.assert_close(objective(gamma).loss(terms, logit) - beta, gamma * logit.mean(), rtol=0, atol=1e-4)
+    added = objective(gamma).loss(terms, {kind: logit}) - beta
+    torch.testing.assert_close(added, gamma * logit.mean(), rtol=0, atol=1e-4)
     torch.testing.assert_close(beta, (terms.recon + terms.kl_s + (1 - gamma) * terms.kl_z).mean())
 
 
 def test_which_critic_each_asks_for():
-    assert [o.critic for o in (Vanilla, Beta, Mi, Cmi)] == [None, None, "z", "zs"]
-    assert [o(0.3).uses_critic for o in (Beta, Mi, Cmi)] == [False, True, True]
-    with pytest.raises(ValueError, match="needs the logit"):
-        Cmi(0.3).loss(some_terms(), None)
+    assert [o(0.3).critics for o in (Beta, Mi, Cmi)] == [(), ("z",), ("zs",)]
+    with pytest.raises(ValueError, match="needs the logit of critic 'zs'"):
+        Cmi(0.3).loss(some_terms(), {"z": randn(7, seed=6)})
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_each_step_moves_its_own_weights_only(objective, kind):
     critic_adam.zero_grad()
     critic_before = snapshot(critic)
     with frozen(critic):
-        loss = objective(0.5).loss(terms, critic.logit(critic.embed(terms.s, x), terms.z))
+        loss = objective(0.5).loss(terms, {kind: critic.logit(critic.embed(terms.s, x), terms.z)})
     loss.backward()
     vae_adam.step()
     assert moved(critic, critic_before) == []

@@ -12,19 +12,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors import safe_open
-from safetensors.numpy import load_file
-from safetensors.numpy import save as to_bytes
 
 from cmivae.data import frames as frames_module
 from cmivae.data import speech as speech_module
 from cmivae.data.audio import read_audio
 from cmivae.data.corpus import Utterance
 from cmivae.data.features import Features, normalise
-from cmivae.data.frames import read_frames, write_frames
 from cmivae.data.manifest import Manifest
 from cmivae.data.speech import FRAMES, LISTS, SCALE, TABLE, load, prepare
-from cmivae.data.timit import CORE, KALDI_DEV
 from cmivae.data.validation import with_validation
 from cmivae.errors import UserError
 from cmivae.study.params import SpeechData
@@ -32,192 +27,6 @@ from cmivae.study.params import SpeechData
 RATE = 16000
 ROWS = {"train": 11, "valid": 3, "test": 6}
 FILES = (FRAMES, TABLE, LISTS, SCALE)
-MEN, WOMEN = 326, 136  # of TIMIT's training speakers
-
-
-# --- the table of frames ----------------------------------------------------------------------------------------------
-
-
-def table(seed: int = 0) -> dict[str, np.ndarray]:
-    """Some values of each part.  {part: (L, 4) float32}"""
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(size=(count, 4)).astype(np.float32) for name, count in ROWS.items()}
-
-
-def fill_with(parts: dict[str, np.ndarray], sizes=(1, 4, 2), change=None):
-    """A ``fill`` that appends all parts in pieces of these sizes and rescales by ``change``."""
-
-    def fill(writer):
-        for values in parts.values():
-            start, turns = 0, itertools.cycle(sizes)
-            while start < len(values):
-                stop = start + next(turns)
-                writer.append(torch.from_numpy(values[start:stop]))
-                start = stop
-        if change is not None:
-            writer.rescale(change)
-
-    return fill
-
-
-def test_frames_written_in_pieces_are_those_of_safetensors(tmp_path):
-    parts = table()
-    write_frames(tmp_path / "pieces", ROWS, 4, fill_with(parts))
-    (tmp_path / "whole").write_bytes(to_bytes(parts))
-    pieces, whole = (load_file(tmp_path / name) for name in ("pieces", "whole"))
-    assert pieces.keys() == whole.keys() == parts.keys()
-    for name in ROWS:
-        assert pieces[name].dtype == whole[name].dtype == np.float32
-        assert pieces[name].shape == whole[name].shape == (ROWS[name], 4)
-        assert pieces[name].tobytes() == whole[name].tobytes() == parts[name].tobytes()
-        assert read_frames(tmp_path / "pieces", name).numpy().tobytes() == parts[name].tobytes()
-    with safe_open(tmp_path / "pieces", framework="np") as file:
-        assert file.get_slice("valid")[1:2].tobytes() == parts["valid"][1:2].tobytes()
-    assert (
-        tmp_path / "pieces"
-    ).stat().st_size % 8 == 0  # header padded as safetensors does, so that values are aligned
-
-
-@pytest.mark.parametrize("rows", [1, 3, 7, 20, 100])
-def test_rescale_reaches_every_frame_once_whatever_the_block(tmp_path, monkeypatch, rows):
-    monkeypatch.setattr(frames_module, "ROWS", rows)
-    parts, blocks = table(), []
-
-    def change(values):
-        blocks.append(len(values))
-        return values * 2 + torch.arange(4)
-
-    write_frames(tmp_path / "f", ROWS, 4, fill_with(parts, change=change))
-    for name, values in parts.items():
-        np.testing.assert_array_equal(read_frames(tmp_path / "f", name), values * 2 + np.arange(4, dtype=np.float32))
-    assert sum(blocks) == sum(ROWS.values())
-    assert max(blocks) <= rows
-    assert len(blocks) == -(-20 // rows)
-
-
-@pytest.mark.parametrize("count", [5, 7])
-def test_another_number_of_frames_than_announced_is_an_error(tmp_path, count):
-    parts = table() | {"test": np.zeros((count, 4), np.float32)}
-    with pytest.raises(ValueError, match="announced"):
-        write_frames(tmp_path / "f", ROWS, 4, fill_with(parts, change=lambda values: values))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("old", [None, b"what was there"])
-def test_frames_that_were_not_finished_leave_what_was_there(tmp_path, old):
-    if old is not None:
-        (tmp_path / "f").write_bytes(old)
-
-    def fill(writer):
-        fill_with({"train": table()["train"]})(writer)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_frames(tmp_path / "f", ROWS, 4, fill)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({} if old is None else {"f": old})
-
-
-def test_frames_that_are_missing_or_damaged_are_named(tmp_path):
-    path = tmp_path / "f"
-    with pytest.raises(UserError, match="missing") as caught:
-        read_frames(path, "train")
-    assert caught.value.where == str(path)
-    write_frames(path, ROWS, 4, fill_with(table()))
-    with pytest.raises(UserError, match="damaged"):
-        read_frames(path, "other")
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match="damaged") as caught:
-        read_frames(path, "train")
-    assert caught.value.fix
-
-
-# --- the validation part ----------------------------------------------------------------------------------------------
-
-
-def utterance(speaker: str, sentence: str = "a", part: str = "train", **changes) -> Utterance:
-    found = Utterance(
-        f"{speaker}/{sentence}.wav", speaker, speaker[0].upper(), part, part == "test", sentence, 9999, "0"
-    )
-    return replace(found, **changes)
-
-
-def timit_like() -> list[Utterance]:
-    """462 training speakers and some of the test ones, eight utterances each."""
-    train = [f"m{n:03}" for n in range(MEN)] + [f"f{n:03}" for n in range(WOMEN)]
-    test = [*sorted(KALDI_DEV), *sorted(CORE)]
-    return [
-        utterance(speaker, f"sx{n}", part) for part, names in (("train", train), ("test", test)) for speaker in names
-        for n in range(8)
-    ]  # fmt: skip
-
-
-def speakers(utterances, part: str) -> set[str]:
-    return {each.speaker for each in utterances if each.part == part}
-
-
-def without_part(utterances) -> list[Utterance]:
-    return [replace(each, part="train") for each in utterances]
-
-
-def test_validation_is_a_tenth_of_the_speakers_in_each_sex():
-    index = timit_like()
-    found = with_validation(index, SpeechData())
-    valid = speakers(found, "valid")
-    assert Counter(speaker[0] for speaker in valid) == {"m": 32, "f": 14}
-    assert len(speakers(found, "train")) == 416
-    assert not valid & speakers(found, "train")
-    assert without_part(found) == without_part(index)  # nothing else changes, nor the order
-    assert [each for each in found if each.part == "test"] == [each for each in index if each.part == "test"]
-
-
-def test_validation_depends_on_the_seed_and_not_on_the_order():
-    index = timit_like()
-    first = speakers(with_validation(index, SpeechData()), "valid")
-    shuffled = random.Random(0).sample(index, len(index))
-    assert speakers(with_validation(shuffled, SpeechData()), "valid") == first
-    assert speakers(with_validation(index, SpeechData(split_seed=1)), "valid") != first
-    assert speakers(with_validation(index, SpeechData(subset_seed=1)), "valid") == first
-
-
-def test_validation_by_utterance():
-    found = with_validation(timit_like(), SpeechData(val="utterance"))
-    valid = [each for each in found if each.part == "valid"]
-    assert len(valid) == round(0.1 * 462 * 8)
-    assert Counter(each.gender for each in valid) == {"M": round(370 * 326 / 462), "F": round(370 * 136 / 462)}
-    assert len(speakers(found, "valid") & speakers(found, "train")) > 100
-
-
-def test_validation_by_kaldis_list_takes_test_speakers():
-    found = with_validation(timit_like(), SpeechData(val="kaldi_dev"))
-    assert speakers(found, "valid") == KALDI_DEV
-    assert speakers(found, "test") == CORE
-    assert len(speakers(found, "train")) == 462
-    assert (len(KALDI_DEV), len(CORE), KALDI_DEV & CORE) == (50, 24, set())
-
-
-def test_kaldis_list_without_its_speakers_is_an_error():
-    index = [each for each in timit_like() if each.speaker not in KALDI_DEV]
-    with pytest.raises(UserError, match="Kaldi's 50 development speakers") as caught:
-        with_validation(index, SpeechData(val="kaldi_dev"))
-    assert caught.value.where == "params.yaml:data.val"
-    assert "speaker or utterance" in caught.value.fix
-
-
-@pytest.mark.parametrize("val", ["speaker", "utterance", "kaldi_dev"])
-def test_a_validation_part_of_the_corpus_is_kept(val):
-    index = [utterance("m1"), utterance("m2", part="valid"), utterance("f1"), utterance("f2", part="test")]
-    assert with_validation(index, SpeechData(val=val, valid_fraction=0.5)) == index
-
-
-@pytest.mark.parametrize("fraction", [0.1, 0.9])
-def test_a_fraction_that_leaves_a_part_empty_is_an_error(fraction):
-    index = [utterance("m1", "a"), utterance("m1", "b"), utterance("f1"), utterance("f2", part="test")]
-    with pytest.raises(UserError, match="leaves a part empty") as caught:
-        with_validation(index, SpeechData(valid_fraction=fraction))
-    assert caught.value.where == "params.yaml:data.valid_fraction"
-
-
-# --- the whole --------------------------------------------------------------------------------------------------------
 
 
 def sound(number: int, samples: int) -> np.ndarray:

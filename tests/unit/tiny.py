@@ -89,6 +89,11 @@ def study(changes: dict[str, Any] | None = None) -> Study:
     return Study(params(changes))
 
 
+def study_of(base: dict[str, Any]) -> Study:
+    """All artefacts of these values."""
+    return Study(params(base=base))
+
+
 def workspace(folder: Path, content: str | bytes = TEXT) -> Path:
     """Write ``params.yaml`` into a folder, made if need be."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,11 @@ rule fetch:
         record=update("data/raw/{dataset}/run.json"),
     log:
         "logs/fetch/{dataset}.log",
+    localrule: True  # nodes of a cluster often have no network
     resources:
         mem_mb=1000,
     shell:
-        "cmivae fetch {wildcards.dataset:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae fetch {wildcards.dataset:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule prepare:
@@ -21,7 +22,8 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     benchmark:
         "logs/benchmarks/prepare/{dataset}.tsv"
+    threads: study.threads
     resources:
         mem_mb=2000,
     shell:
-        "cmivae prepare {wildcards.dataset:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae prepare {wildcards.dataset:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"

@@ -14,7 +14,7 @@ rule embed:
         gpu=1,
         mem_mb=6000,
     shell:
-        "cmivae embed {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae embed {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule embed_all:

@@ -12,7 +12,7 @@ rule evaluate:
     resources:
         mem_mb=3000,
     shell:
-        "cmivae evaluate {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae evaluate {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule baseline:
@@ -26,7 +26,7 @@ rule baseline:
     resources:
         mem_mb=3000,
     shell:
-        "cmivae baseline {wildcards.dataset:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae baseline {wildcards.dataset:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 rule evaluate_all:

@@ -13,7 +13,7 @@ rule train:
         gpu=1,
         mem_mb=6000,
     shell:
-        "cmivae train {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP; exec tee {log:q} >&2)"
+        "exec cmivae train {wildcards.config:q} {wildcards.seed:q} 2> >(trap '' INT TERM HUP USR1; exec tee {log:q} >&2)"
 
 
 # One target a configuration, for `dvc repro`: its seeds fan out.

@@ -8,13 +8,15 @@ from cmivae.provenance.io import sha256_file
 from cmivae.provenance.ledger import Record
 
 INDEX = "utterances.csv"
+BRING = "put the corpus there, or say in params.yaml:datasets.{name}.data.source where it is; or verify --level L3"
 FIX = "bring the file back from your copy of the corpus, or cmivae fetch it with --force and make all again"
 
 
 def audio_of(book: Book, folder: str, record: Record) -> tuple[dict[str, str], str]:
-    """Audio files outside of a fetched data set's folder, with their SHA-256; or why they cannot be looked at.
+    """Audio files outside of a fetched data set's folder, with their SHA-256; or where they should lie and do not.
 
-    Returns: digest by path (relative to the workspace where it lies within it), and a note, empty if all is there.
+    Returns: digest by path (relative to the workspace where it lies within it), and the folder that is not there, else
+        an empty string.
     """
     index, own = book.workspace / folder / INDEX, record.files().get(INDEX)
     recorded = record.values.get("source")
@@ -28,5 +30,5 @@ def audio_of(book: Book, folder: str, record: Record) -> tuple[dict[str, str], s
     found = {str(root / row["path"]): row["sha256"] for row in rows}
     found = {path: sha256 for path, sha256 in found.items() if path.removeprefix(f"{folder}/") not in record.files()}
     if found and not (book.workspace / root).is_dir():
-        return {}, f"the audio of {folder} does not lie on this machine: {len(found)} files not read"
+        return {}, str(root)
     return found, ""

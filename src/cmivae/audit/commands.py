@@ -3,9 +3,12 @@
 import argparse
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmivae.errors import UserError
+
+if TYPE_CHECKING:
+    from cmivae.audit.book import Book
 
 COMMANDS = ("audit", "verify", "claims", "compare", "why", "diff", "plan", "status", "doctor", "export")
 LEVELS = ("L0", "L1", "L2", "L3", "L4", "L5")
@@ -35,13 +38,16 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("a", help="a cell or a run")
     command.add_argument("b", help="another")
     _json(command)
-    _json(add("plan", _plan, "count what is done and to do, with hours and disk", "cmivae plan"))
+    command = add("plan", _plan, "count what is done and to do, with hours and disk", "cmivae plan")
+    command.add_argument("--measure", action="store_true", help="time some steps of each kind on this machine now")
+    _json(command)
     _json(add("status", _status, "show how far running jobs are", "cmivae status"))
     add("doctor", _doctor, "say what is missing on this machine, and the fix", "cmivae doctor")
     command = add("export", _export, "make a release archive that proves itself", "cmivae export release.tar.gz")
     command.add_argument("target", help="archive to write, FILE.tar.gz, or a folder")
     command.add_argument("--with-embeddings", action="store_true", help="add what verify --level L3 needs")
     command.add_argument("--ro-crate", action="store_true", help="describe it as a Workflow Run RO-Crate too")
+    command.add_argument("--by", metavar="NAME", help="who ran it, for the RO-Crate: 'NAME' or 'NAME, ORCID'")
 
 
 def _json(command: argparse.ArgumentParser) -> None:
@@ -59,7 +65,7 @@ def _print(value: Any, text: Callable[[Any], str], as_json: bool) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text(value))
 
 
-def _book(options: argparse.Namespace):
+def _book(options: argparse.Namespace) -> "Book":
     from cmivae.audit.book import Book
 
     return Book(options.workspace)
@@ -132,7 +138,7 @@ def _diff(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from cmivae.audit.plan import plan, plan_text
 
-    _print(plan(_book(options)), plan_text, options.json)
+    _print(plan(_book(options), options.measure), plan_text, options.json)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -153,4 +159,6 @@ def _doctor(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from cmivae.audit.export import export
 
-    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate))
+    if options.by is not None and not options.ro_crate:
+        raise UserError("--by is of the RO-Crate, and none is asked for", where="--by", fix="add --ro-crate")
+    print(export(_book(options), options.target, options.with_embeddings, options.ro_crate, options.by))

@@ -1,6 +1,7 @@
 """Level L2: the printed digits once more, from the metric files alone, and every drawn point from its cell."""
 
 import csv
+from pathlib import Path
 
 from cmivae.audit.book import CELLS, FIGURES, TABLES, Book
 from cmivae.audit.findings import Done
@@ -84,7 +85,7 @@ def _tables(checker: Checker) -> int:
     return count
 
 
-def _first_difference(made, there) -> tuple[str, str]:
+def _first_difference(made: Path, there: Path) -> tuple[str, str]:
     ours, theirs = (path.read_text(encoding="utf-8", errors="replace").splitlines() for path in (made, there))
     for number, (new, old) in enumerate(zip(ours, theirs, strict=False), start=1):
         if new != old:

@@ -5,7 +5,6 @@ Read from ``dvc.lock`` and the listings in DVC's cache; no DVC is needed, and it
 
 import configparser
 import hashlib
-import itertools
 import json
 import re
 import subprocess
@@ -27,6 +26,7 @@ class DvcLock:
 
     @cached_property
     def text(self) -> str:
+        """The lock as it stands; empty where there is none."""
         path = self.workspace / LOCK
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
@@ -34,9 +34,10 @@ class DvcLock:
     def outs(self) -> dict[str, tuple[str, str]]:
         """Path of each recorded output to its stage and MD5."""
         found: dict[str, tuple[str, str]] = {}
-        heads = [*re.finditer(r"^  (?=\S)(.+):\n", self.text, flags=re.MULTILINE), None]
-        for head, after in itertools.pairwise(heads):
-            block = self.text[head.end() : after.start() if after else None]
+        heads = [*re.finditer(r"^  (?=\S)(.+):\n", self.text, flags=re.MULTILINE)]
+        bounds = [*(head.start() for head in heads), len(self.text)]
+        for head, end in zip(heads, bounds[1:], strict=True):
+            block = self.text[head.end() : end]
             _, _, outs = block.partition("    outs:\n")  # the last part of a stage; its params are long, and not asked
             try:
                 for out in yaml.load(outs, Loader=_SafeLoader) or ():  # noqa: S506 (a safe loader)

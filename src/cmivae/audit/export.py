@@ -15,12 +15,13 @@ from pathlib import Path
 from cmivae import __version__
 from cmivae.audit.book import ARCHIVE, Book
 from cmivae.audit.hashes import SUMS
+from cmivae.audit.places import OUTSIDE, forget_places, refuse_places
 from cmivae.audit.verify import verify
 from cmivae.errors import UserError
 from cmivae.provenance.code import SOURCE
 from cmivae.provenance.environment import REPOSITORY, git_state
 from cmivae.provenance.io import atomic_path, sha256_file, write_json, write_text
-from cmivae.provenance.ledger import RECORD
+from cmivae.provenance.ledger import RECORD, recorded
 
 FORMAT = 1
 BESIDE = ("params.yaml", "dvc.yaml", "dvc.lock", "Snakefile")  # of the workspace, where there are any
@@ -35,11 +36,19 @@ Numbers, the records of all runs that made them, and the code. Nothing here need
     PYTHONPATH=src python -m cmivae verify --level {level}
 
 Weights, raw data{left} are not here; their SHA-256 stand in each `run.json` and in `ARCHIVE.json`.
+{outside}"""
+AUDIO = """
+Data that lay outside of the workspace are named `{folder}/NAME` here, wherever that was.
 """
 
 
-def export(book: Book, target: str, with_embeddings: bool = False, ro_crate: bool = False) -> str:
+def export(
+    book: Book, target: str, with_embeddings: bool = False, ro_crate: bool = False, by: str | None = None
+) -> str:
     """Verify everything to L2, then write the archive: ``FILE.tar.gz``, or else a new folder.
+
+    Args:
+        by: who ran the study, for the RO-Crate.
 
     Returns: one line on what was written.
 
@@ -63,7 +72,8 @@ def export(book: Book, target: str, with_embeddings: bool = False, ro_crate: boo
         if ro_crate:
             from cmivae.audit.crate import describe
 
-            describe(book, root)
+            describe(book, root, by)
+        refuse_places(book, root)
         files = sorted(str(each.relative_to(root)) for each in root.rglob("*") if each.is_file())
         write_text(root / SUMS, "".join(f"{sha256_file(root / each)}  {each}\n" for each in files))
         if packed:
@@ -82,7 +92,7 @@ def _fill(book: Book, root: Path, with_embeddings: bool) -> int:
     """Copy what belongs into an archive; returns how many recorded files stay out."""
     left: dict[str, str] = {}
     for folder in book.study.artefacts:
-        record = book.record(folder)
+        record = recorded(book.workspace, folder)
         _copy(record.path, root / folder / RECORD)
         for name, entry in record.files().items():
             if _belongs(folder, name, with_embeddings):
@@ -91,14 +101,16 @@ def _fill(book: Book, root: Path, with_embeddings: bool) -> int:
                 left[f"{folder}/{name}"] = entry["sha256"]
     for source, name in _others(book.workspace):
         _copy(source, root / name)
+    elsewhere = forget_places(book, root)
     label, cells = book.study.params.label, book.cells()
     about = {"format": FORMAT, "label": label, "cmivae": __version__, "git": git_state()}
-    write_json(root / ARCHIVE, about | {"with_embeddings": with_embeddings, "left_out": left})
+    write_json(root / ARCHIVE, about | {"with_embeddings": with_embeddings, "left_out": left, "elsewhere": elsewhere})
     text = README.format(
         label=label,
         example=repr(cells[0].address) if cells else "T4[cmi,0.3].aolr",
         level="L3" if with_embeddings else "L2",
         left="" if with_embeddings else ", prepared data and embeddings",
+        outside=AUDIO.format(folder=OUTSIDE) if elsewhere else "",
     )
     write_text(root / "README.md", text)
     return len(left)

@@ -46,6 +46,7 @@ class Report:
         return {finding.path for finding in self.findings}
 
     def to_json(self) -> dict[str, Any]:
+        """The whole report in plain values."""
         return {"asked": self.asked, "verified": not self.findings, **asdict(self)}
 
 

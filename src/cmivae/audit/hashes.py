@@ -28,12 +28,13 @@ class Checker:
         self.book, self.report, self.lineage = book, report, lineage
         self.unsealed = 0
         self.outside: dict[str, str] = {}  # audio that lies elsewhere: the index that names it
+        self.absent: dict[str, str] = {}  # fetched data whose audio does not lie on this machine: its folder
 
-    def add(self, level: str, path: str, what: str, expected: str = "", found: str = "") -> None:
-        """Note a finding; one a file and level is enough."""
+    def add(self, level: str, path: str, what: str, expected: str = "", found: str = "", fix: str = "") -> None:
+        """Note a finding, one a file and level; one with a ``fix`` of its own is of what is unproven: no poison."""
         if not any((each.level, each.path) == (level, path) for each in self.report.findings):
-            poisons = self.lineage.poisoned(self.outside.get(path, path))
-            fix = FIX if path in self.outside else fix_for(path)
+            poisons = () if fix else self.lineage.poisoned(self.outside.get(path, path))
+            fix = fix or (FIX if path in self.outside else fix_for(path))
             self.report.findings.append(Finding(level, path, what, expected, found, fix, poisons))
 
     # --- L0 -----------------------------------------------------------------------------------------------------------
@@ -77,11 +78,14 @@ class Checker:
     def hashes(self, folders: Iterable[str], cells: list[Cell]) -> None:
         """L1: files, records and the links between them are the recorded ones, byte for byte."""
         present = [(folder, record) for folder in folders if (record := self.book.record(folder)) is not None]
-        wanted, notes = {}, []
+        wanted: dict[str, str] = {}
+        notes: list[str] = []
         for folder, record in present:
-            audio, note = audio_of(self.book, folder, record)
+            audio, absent = audio_of(self.book, folder, record)
             self.outside |= dict.fromkeys(audio, f"{folder}/{INDEX}")
-            notes += [note] if note else []
+            if absent:
+                self.absent[folder] = absent
+                notes.append(f"the audio of {folder} does not lie on this machine, and was not read: {absent}")
             for path in (each for each in audio if not self._there(each)):
                 self.add("L1", path, "an audio file of the corpus is missing", "a file", "none")
             wanted |= audio

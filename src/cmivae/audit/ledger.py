@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import CELLS, Book
+from cmivae.audit.book import Book
 from cmivae.audit.render import line, number, table
 from cmivae.errors import UserError
 from cmivae.results.claims import BELOW, Claim, Pair, Part, claims, heading, our_parts, printed_parts, verdict
@@ -41,12 +41,12 @@ def _about(book: Book) -> dict[str, Any]:
 
 def claim_facts(book: Book, claim: Claim) -> dict[str, Any]:
     """One claim: the paper's evidence and ours, each with a verdict and all pairs."""
-    cells = book.cells() if (book.workspace / CELLS).is_file() else []
-    paper, ours = printed_parts(claim), our_parts(claim, book.study.params, cells)
+    cells = book.cells() if book.has_cells else []
+    paper, parts = printed_parts(claim), our_parts(claim, book.study.params, cells)
     about = {"claim": claim.key, "statement": claim.statement, "where": claim.where}
     evidence = _evidence(paper, printed_comparison) | _against(paper)
     tables = book.study.params.tables
-    ours = _evidence(ours, lambda table: comparison(cells, tables[table].dataset) if table in tables else [])
+    ours = _evidence(parts, lambda table: comparison(cells, tables[table].dataset) if table in tables else [])
     return _about(book) | about | {"paper": evidence, "ours": ours}
 
 
@@ -119,8 +119,8 @@ def _pair(pair: Pair, holm: float | None) -> dict[str, Any]:
         name: {"address": side.place, "value": side.value, "problem": side.problem}
         for name, side in (("ours", pair.ours), ("rival", pair.rival))
     }
-    values = pair.ours.value, pair.rival.value
-    difference = None if None in values else values[0] - values[1]
+    ours, rival = pair.ours.value, pair.rival.value
+    difference = None if ours is None or rival is None else ours - rival
     seeds = {"held": pair.seeds[0], "of": pair.seeds[1]} if pair.seeds[1] else None
     return {"gamma": pair.gamma, **sides, "difference": difference, "p": pair.p, "holm": holm,
             "outcome": pair.outcome, "seeds": seeds}  # fmt: skip

@@ -53,11 +53,11 @@ def _held_locks() -> dict[int, int]:
 
 def _progress(book: Book, artefact: Artefact) -> dict[str, Any] | None:
     """Where a training stands, by the curve in its scratch folder; None where there is no such folder."""
-    folder = book.workspace / ".cmivae/scratch/train" / artefact.run.name / artefact.spec[:16]
+    folder = book.workspace / ".cmivae/scratch/train" / artefact.of_run.name / artefact.spec[:16]
     last = _last_line(folder / "curve.jsonl")
     if last is None:
         return None
-    epochs = book.study.params.datasets[artefact.run.config.dataset].train.epochs
+    epochs = book.study.params.datasets[artefact.of_run.config.dataset].train.epochs
     segments = _segments(folder / "segments.json")
     name = next((key for key in SHOWN if key in last), None)
     done = last.get("epoch", 0) - (0.0 if last.get("kind") == "valid" else 0.5)  # within an epoch: half of it

@@ -51,7 +51,7 @@ def figure_runs(book: Book, address: Address) -> list[str]:
     seeds = params.seeds[:1] if figure.kind == "samples" else params.seeds
     for key in figure.configs:
         config = params.configs[key]
-        if address.row == f"{config.objective},{gamma_text(config.gamma)}":
+        if address.row == f"{config.variant},{gamma_text(config.gamma)}":
             return [f"runs/embed/{key}/s{seed}" for seed in seeds]
     fix = f"it shows: {', '.join(figure.configs)}"
     raise UserError(f"figure {address.name} does not show {address.row}", where=str(address), fix=fix)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cmivae.audit.audio import BRING
 from cmivae.audit.facts import changed_modules
 from cmivae.audit.findings import Done
 from cmivae.audit.hashes import Checker
@@ -44,6 +45,11 @@ def check_stage(checker: Checker, folders: list[str], level: str) -> None:
         ]
         if above:
             done.notes.append(f"{folder} not made again: {above[0]} does not hold")
+            continue
+        absent = next((checker.absent[name] for name in artefact.inputs if name in checker.absent), None)
+        if artefact.stage == "prepare" and absent:
+            what = f"{folder} cannot be made again: its audio does not lie on this machine"
+            checker.add(level, absent, what, "the corpus", "no such folder", BRING.format(name=artefact.dataset))
             continue
         same = same_environment(record, checker.book.study.params.compute.threads)
         exact &= same

@@ -32,6 +32,7 @@ class Replay(Context):
 
     @property
     def scratch(self) -> Path:
+        """Resume state of the replay alone: that of the real run is left as it is."""
         return self.own_scratch
 
 

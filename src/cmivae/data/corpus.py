@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from cmivae.errors import UserError
 from cmivae.provenance.io import write_text
@@ -20,8 +20,8 @@ class Utterance:
 
     path: str  # relative to the corpus's root, with slashes
     speaker: str
-    gender: Literal["F", "M"]
-    part: Literal["train", "valid", "test"]
+    gender: str  # F or M
+    part: str  # train, valid or test
     core: bool  # of the test part: in the core list too
     sentence: str  # TIMIT: sa1, sx217, …; elsewhere any name
     samples: int  # at 16 kHz

@@ -75,7 +75,8 @@ def make_voice(rng: np.random.Generator, gender: str, spread: float) -> Voice:
 
 def make_sentence(rng: np.random.Generator, seconds: float) -> list[str]:
     """Draw phones of about that many seconds: syllables in words, a short pause after some words."""
-    phones, left = [], 1000.0 * seconds - 2 * PAUSE[-1] - 300  # half a word too many
+    phones: list[str] = []
+    left = 1000.0 * seconds - 2 * PAUSE[-1] - 300  # half a word too many
     while left > 0:
         before = len(phones)
         for _ in range(rng.integers(1, 4)):

@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class FrameWriter:
         bins: F.
     """
 
-    def __init__(self, file, rows: dict[str, int], bins: int):
+    def __init__(self, file: BinaryIO, rows: dict[str, int], bins: int):
         self.file, self.bins, self.expected = file, bins, sum(rows.values())
         header, start = {}, 0
         for name, count in rows.items():
@@ -45,7 +46,7 @@ class FrameWriter:
         self.written += len(frames)
 
     def rescale(self, change: Callable[[Tensor], Tensor]) -> None:
-        """Replace all frames by ``change`` of them, once all are written.
+        """Replace all frames by ``change`` of them, once all are written; it maps (L, F) -> (L, F).
 
         Raises:
             ValueError: fewer or more frames came than were announced.

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from cmivae.data.audio import index_file
 from cmivae.data.corpus import Utterance
@@ -20,8 +19,8 @@ class Listed:
 
     path: str
     speaker: str
-    gender: Literal["F", "M"]
-    part: Literal["train", "valid", "test"]
+    gender: str  # F or M
+    part: str  # train, valid or test
     core: bool
     sentence: str
 

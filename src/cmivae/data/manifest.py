@@ -3,6 +3,7 @@
 import csv
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from cmivae.data.corpus import Utterance
@@ -47,10 +48,10 @@ class Manifest:
         table = Path(root)
         rows = _rows(table)
         self._check_splits(rows, table)
-        listed = [_listed(row, f"{table}:{line}", self.splits[row["split"]], table.parent) for line, row in rows]
-        listed = [each for each in listed if each is not None]
+        read = [_listed(row, f"{table}:{line}", self.splits[row["split"]], table.parent) for line, row in rows]
+        listed = [each for each in read if each is not None]
         if not any(each.core for each in listed):
-            listed = [Listed(**vars(each) | {"core": each.part == "test"}) for each in listed]
+            listed = [replace(each, core=each.part == "test") for each in listed]
         return index_listed(_named(listed), table.parent)
 
     def _check_splits(self, rows: list[tuple[int, dict[str, str]]], table: Path) -> None:
@@ -111,7 +112,7 @@ def _named(listed: list[Listed]) -> list[Listed]:
     """Where a speaker has a file name in two folders, the whole path names the sentence."""
     counts = Counter((each.speaker, each.sentence) for each in listed)
     return [
-        Listed(**vars(each) | {"sentence": str(PurePosixPath(each.path).with_suffix("")).replace("/", "-")})
+        replace(each, sentence=str(PurePosixPath(each.path).with_suffix("")).replace("/", "-"))
         if counts[each.speaker, each.sentence] > 1
         else each
         for each in listed

@@ -86,8 +86,8 @@ def core_of(test: Sequence[Span]) -> NDArray[np.int64]:
 
 def starts_of(spans: Sequence[Span], segment: int) -> NDArray[np.int64]:
     """First frame of each segment: one after the other, the tail of an utterance dropped.  -> (N,)"""
-    return np.concatenate([span.first + segment * np.arange(span.segments) for span in spans] or [np.zeros(0)]).astype(
-        np.int64
+    return np.concatenate(
+        [span.first + segment * np.arange(span.segments) for span in spans] or [np.zeros(0, np.int64)]
     )
 
 

@@ -80,7 +80,8 @@ class Timit:
         return index_listed([each for each in listed if self.use_sa or not each.sentence.startswith("sa")], root)
 
     def _listed(self, root: Path, files: dict[str, re.Match], info: dict[str, dict[str, str]]) -> list[Listed]:
-        listed, lost = [], set()
+        listed: list[Listed] = []
+        lost: set[str] = set()
         for file, match in files.items():
             part, speaker, sentence = match.groups()
             part = part or info.get(speaker[1:], {}).get(speaker[0].upper())
@@ -124,7 +125,8 @@ def _walk(root: Path) -> Iterator[str]:
 
 def _one_each(root: Path, files: list[str]) -> dict[str, re.Match]:
     """Audio files and what their paths say; of SA1.WAV and SA1.WAV.wav the converted one."""
-    found, strange = defaultdict(list), []
+    found: dict[tuple[str, str], list[tuple[str, re.Match]]] = defaultdict(list)
+    strange: list[str] = []
     for file in files:
         stem = file.lower()
         while stem.endswith(SUFFIXES):
@@ -133,7 +135,7 @@ def _one_each(root: Path, files: list[str]) -> dict[str, re.Match]:
             match = PLACE.fullmatch(stem)
             strange += [] if match else [file]
             if match:
-                found[match.group(2, 3)].append((file, match))
+                found[match[2], match[3]].append((file, match))
     if strange:
         log.warning(
             "%s: %d audio files have no place in TIMIT and are left out, e.g. %s", root, len(strange), strange[0]
@@ -157,7 +159,7 @@ def _choose(root: Path, name: tuple[str, str], there: list[tuple[str, re.Match]]
 
 def _info(root: Path, files: list[str]) -> dict[str, dict[str, str]]:
     """Of SPKRINFO.TXT: name without the letter of the sex -> sex -> part."""
-    found = defaultdict(dict)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for file in files[:1]:
         for line in (root / file).read_text(encoding="latin-1").splitlines():
             cells = line.split()

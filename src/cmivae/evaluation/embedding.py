@@ -1,15 +1,16 @@
 """All that needs the weights: posterior, likelihood terms, critic logits, decoded images. Metrics need no model."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmivae.evaluation.sampling import make_sampler
+from cmivae.models.contract import ImageVae
 
 CHUNK = 250  # images a forward in eval mode
 
 
 @torch.no_grad()
-def embed_test(model: nn.Module, images: Tensor, drawn: torch.Generator) -> dict[str, Tensor]:
+def embed_test(model: ImageVae, images: Tensor, drawn: torch.Generator) -> dict[str, Tensor]:
     """Posterior and terms with one latent sample (docs/protocol.md).
 
     Args:
@@ -27,13 +28,13 @@ def embed_test(model: nn.Module, images: Tensor, drawn: torch.Generator) -> dict
 
 
 @torch.no_grad()
-def embed_mean(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+def embed_mean(model: ImageVae, images: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior means and log-variances.  (N, 28, 28) uint8 -> (N, Z), (N, Z)"""
     parts = [model.encode(part.unsqueeze(1).float()) for part in images.split(CHUNK)]
     return torch.cat([mean for mean, _ in parts]), torch.cat([logvar for _, logvar in parts])
 
 
-def decode_images(model: nn.Module, z: Tensor, decodes: int, drawn: torch.Generator) -> Tensor:
+def decode_images(model: ImageVae, z: Tensor, decodes: int, drawn: torch.Generator) -> Tensor:
     """Stochastic decodes of each z by the PixelCNN in raster order.
 
     The uniforms of all images are drawn at once, so that the images do not depend on how they are batched.

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cmivae.models.contract import Critic, Vae
 from cmivae.objectives.density_ratio import critic_loss, shuffled
 from cmivae.progress import Progress
 from cmivae.study.params import Posthoc
@@ -32,7 +33,7 @@ class Best:
 
 
 @torch.no_grad()
-def pair_logits(model: nn.Module, critic: nn.Module, items: Items, drawn: torch.Generator) -> tuple[Tensor, Tensor]:
+def pair_logits(model: Vae, critic: Critic, items: Items, drawn: torch.Generator) -> tuple[Tensor, Tensor]:
     """Logits of a critic in eval mode on pairs of q(z,s) and on pairs with z deranged within a chunk.
 
     Chunks are drawn at random, since neighbours may be of one speaker.
@@ -52,7 +53,7 @@ def pair_logits(model: nn.Module, critic: nn.Module, items: Items, drawn: torch.
 
 
 def train_posthoc(
-    model: nn.Module,
+    model: Vae,
     contenders: list[Contender],
     params: Posthoc,
     *,
@@ -93,9 +94,7 @@ def train_posthoc(
     return best
 
 
-def _keep_best(
-    model: nn.Module, contenders: list[Contender], best: list[Best], valid: Items, epoch: int, seed: int
-) -> None:
+def _keep_best(model: Vae, contenders: list[Contender], best: list[Best], valid: Items, epoch: int, seed: int) -> None:
     for contender, each in zip(contenders, best, strict=True):
         drawn = generator(next(model.parameters()).device, seed, VALID)
         loss = critic_loss(*pair_logits(model, contender.module, valid, drawn)).item()

@@ -8,11 +8,13 @@ batched product; a pixel then costs the taps of its own row and the 1 x 1 convol
 
 import logging
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmivae.models.contract import ImageVae
 from cmivae.models.masked import MaskedConv2d
 from cmivae.models.pixelcnn_vae import MaskedLayer, PixelCnnVae, ResidualLayer
 
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
-def sample_reference(model: PixelCnnVae, z: Tensor, u: Tensor) -> Tensor:
+def sample_reference(model: ImageVae, z: Tensor, u: Tensor) -> Tensor:
     """One image a z by 784 full passes in eval mode.  (N, Z), (N, 784) in (0, 1) -> (N, 28, 28) uint8"""
     size, training = model.image_size, model.training
     thresholds = torch.logit(u).to(z.dtype).unflatten(1, (size, size))  # (N, 28, 28)
@@ -38,14 +40,15 @@ def sample_reference(model: PixelCnnVae, z: Tensor, u: Tensor) -> Tensor:
     return x[:, 0].to(torch.uint8)
 
 
-def make_sampler(model: PixelCnnVae) -> Sampler:
+def make_sampler(model: ImageVae) -> Sampler:
     """The fast sampler, or for a model that it cannot do the reference, with a line in the log that says so.
 
     ``sampler(z, u)`` maps (N, Z), (N, 784) -> (N, 28, 28) uint8. It uses the weights as they are now.
     """
-    if model.long_skips == "none":
+    if isinstance(model, PixelCnnVae) and model.long_skips == "none":
         return FastSampler(model)
-    log.warning("long_skips is %r: sampling by 784 full forward passes, which is slow", model.long_skips)
+    why = f"long_skips is {model.long_skips!r}" if isinstance(model, PixelCnnVae) else f"{type(model).__name__}"
+    log.warning("%s: sampling by 784 full forward passes, which is slow", why)
     return lambda z, u: sample_reference(model, z, u)
 
 
@@ -61,10 +64,10 @@ class FastSampler:
         if model.long_skips != "none":
             raise ValueError(f"the fast sampler cannot follow long_skips={model.long_skips!r}")
         self.size = model.image_size
-        self.layers = [_FoldedLayer(layer) for layer in model.layers]
-        first, norm, _, last = model.head
+        self.layers = [_FoldedLayer(cast(MaskedLayer | ResidualLayer, layer)) for layer in model.layers]
+        first, norm, _, last = cast("tuple[nn.Conv2d, nn.BatchNorm2d, nn.ELU, nn.Conv2d]", tuple(model.head))
         self.head = _with_bias(*_fold(first.weight, norm))[:, :, 0, 0]  # (C, C + 1)
-        self.last = _with_bias(last.weight, last.bias)[:, :, 0, 0].clone()  # (1, C + 1)
+        self.last = _with_bias(last.weight, cast(Tensor, last.bias))[:, :, 0, 0].clone()  # (1, C + 1)
         self.maps = model.z_linear.weight.clone(), model.z_linear.bias.clone()
 
     def __call__(self, z: Tensor, u: Tensor, chunk: int = 128) -> Tensor:
@@ -102,7 +105,7 @@ class _FoldedLayer:
         above = weight[:, :, :-1].permute(0, 3, 2, 1)  # (O, k, reach, I)
         self.above = [above.roll(phase, 2).flatten(1) for phase in range(self.reach)]  # each (O, k * reach * I)
         self.strip = weight[:, :, -1, : self.taps].transpose(1, 2).flatten(1)  # (O, taps * I)
-        if self.residual:
+        if isinstance(layer, ResidualLayer):
             joined, bias = _fold(layer.reduce.weight, layer.bn_reduce)  # (O, C + M, 1, 1)
             channels = joined.shape[1] - self.z_maps
             reduce = _with_bias(joined[:, :channels], bias)  # the order of rows in ``_Chunk.hidden``: h, one, z
@@ -226,8 +229,9 @@ def _elu_(x: Tensor, scratch: Tensor) -> None:
 
 def _fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Weight and bias of a convolution together with the batch normalisation after it, in eval mode."""
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (O,)
-    return weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)  # (O,), (O,): ours track both
+    scale = norm.weight * (variance + norm.eps).rsqrt()  # (O,)
+    return weight * scale[:, None, None, None], norm.bias - mean * scale
 
 
 def _with_bias(weight: Tensor, bias: Tensor) -> Tensor:

@@ -1,15 +1,16 @@
 """All that needs the weights of a speech model: posterior means, likelihood terms, converted speech (appendix J)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cmivae.models.contract import SpeechVae
 from cmivae.training.items import Items, chunks
 
 CHUNK = 512  # segments a forward in eval mode
 
 
 @torch.no_grad()
-def embed_test(model: nn.Module, items: Items, drawn: torch.Generator) -> dict[str, Tensor]:
+def embed_test(model: SpeechVae, items: Items, drawn: torch.Generator) -> dict[str, Tensor]:
     """Posterior means and terms with one latent sample (docs/protocol-speech.md).
 
     Returns:
@@ -28,7 +29,7 @@ def embed_test(model: nn.Module, items: Items, drawn: torch.Generator) -> dict[s
 
 
 @torch.no_grad()
-def swap(model: nn.Module, items: Items, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def swap(model: SpeechVae, items: Items, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Convert both ways: decoder means with the z of one segment and the s of the other, averaged over time.
 
     Args:
@@ -47,7 +48,7 @@ def swap(model: nn.Module, items: Items, first: Tensor, second: Tensor) -> tuple
 
 
 @torch.no_grad()
-def convert(model: nn.Module, source: Tensor, z: Tensor | None) -> Tensor:
+def convert(model: SpeechVae, source: Tensor, z: Tensor | None) -> Tensor:
     """An utterance with another voice: s of each of its segments, one z for all; without z each segment's own.
 
     Args:

@@ -8,7 +8,8 @@ at once.
 import torch
 from torch import Tensor, nn
 
-from cmivae.models.critics import LatentCritic
+from cmivae.models.contract import Critic, SpeechVae
+from cmivae.models.critics import CriticKind, LatentCritic
 from cmivae.models.init import building, fan_in_
 from cmivae.models.speech_critic import SpeechCritic
 from cmivae.models.terms import Terms, gaussian_kl, gaussian_kl_between, gaussian_nll, gaussian_sample
@@ -17,7 +18,7 @@ from cmivae.study import params as study
 Gaussian = tuple[Tensor, Tensor]  # mean, log-variance
 
 
-class Dsae(nn.Module):
+class Dsae(SpeechVae):
     """The model; ``params`` are those of ``params.yaml:datasets.*.model``.
 
     Weights are drawn from ``generator``; without one from seed 0, for a model that is loaded right after.
@@ -61,7 +62,8 @@ class Dsae(nn.Module):
         elif self.var == "scalar":
             self.logvar.fill_(variance.mean().log().clamp_min(self.min_logvar))
         else:
-            self.decoder[-1].bias[self.bins :].copy_(logvar)
+            last = self.decoder.get_submodule(str(len(self.decoder) - 1))
+            last.get_parameter("bias")[self.bins :].copy_(logvar)
 
     def encode(self, x: Tensor) -> Gaussian:
         """q(z | x): mean and log-variance, from the last forward and the first backward state.
@@ -121,7 +123,7 @@ class Dsae(nn.Module):
         z, _ = self.encode(x)
         return z, self.encode_s(x, z, None)[1][0]
 
-    def make_critic(self, kind: str, params: study.SpeechCritic, generator: torch.Generator) -> nn.Module:
+    def make_critic(self, kind: CriticKind, params: study.SpeechCritic, generator: torch.Generator) -> Critic:
         """The critic on (z, s) or on z that fits this model."""
         if kind == "z":
             return LatentCritic(params, self.z_dim, generator)

@@ -1,7 +1,8 @@
 """Encoders q(z | x) of PixelCNN-VAE for 28 x 28 images: He et al.'s ResNet and a plain strided stack."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from cmivae.models.elu import Elu, elu_
 
 IMAGE_SIZE = 28
 
@@ -66,9 +67,9 @@ class _ResNetBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) -> (B, c_out, ceil(H/2), ceil(W/2))"""
-        return F.elu(self.main(x) + self.shortcut(x), inplace=True)
+        return elu_(self.main(x).add_(self.shortcut(x)))
 
 
 def _conv_bn_elu(c_in: int, c_out: int, kernel: int, *, stride: int, padding: int) -> list[nn.Module]:
     conv = nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=padding, bias=False)
-    return [conv, nn.BatchNorm2d(c_out), nn.ELU(inplace=True)]
+    return [conv, nn.BatchNorm2d(c_out), Elu()]

@@ -14,6 +14,8 @@ class MaskedConv2d(nn.Conv2d):
     its upper k//2 + 1 rows are ever used, so dead weights get no gradient.
     """
 
+    mask: Tensor
+
     def __init__(self, c_in: int, c_out: int, kernel: int, mask_type: Literal["A", "B"], bias: bool = False):
         super().__init__(c_in, c_out, kernel, bias=bias)
         if kernel % 2 == 0:

@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmivae.models.contract import Critic
 from cmivae.models.init import building, fan_in_
+from cmivae.models.spectral import normalise_
 from cmivae.study import params as study
 
 
-class SpeechCritic(nn.Module):
+class SpeechCritic(Critic):
     """D(z, s) of speech: e(s) from three strided convolutions, and l(z, s) = c cos(e(s), z) with c learned.
 
     |l| is at most c, which is kept positive as exp(a). ``disc_input`` chooses what the net reads: s, or x.
@@ -19,20 +21,23 @@ class SpeechCritic(nn.Module):
     def __init__(self, params: study.SpeechCritic, s_dim: int, bins: int, z_dim: int, generator: torch.Generator):
         super().__init__()
         self.disc_input, channels = params.disc_input, params.channels
+        norm = nn.Identity if params.spectral_norm else nn.BatchNorm1d
         with building():
             self.net = nn.Sequential(
                 nn.Conv1d(
                     s_dim if params.disc_input == "s" else bins, channels, 4, stride=2, padding=1
                 ),  # (B, 256, 10)
-                nn.BatchNorm1d(channels),
+                norm(channels),
                 nn.ReLU(inplace=True),
                 nn.Conv1d(channels, channels, 4, stride=2, padding=1),  # (B, 256, 5)
-                nn.BatchNorm1d(channels),
+                norm(channels),
                 nn.ReLU(inplace=True),
                 nn.Conv1d(channels, z_dim, 4, stride=2, padding=1),  # (B, Z, 2)
             )
         self.log_scale = nn.Parameter(torch.tensor(math.log(params.scale_init)))  # a
         fan_in_(self, generator)
+        if params.spectral_norm:
+            normalise_(self, generator)
 
     def embed(self, s: Tensor, x: Tensor) -> Tensor:
         """e(s), mean-pooled over time.  (B, T, S), (B, T, F) -> (B, Z)"""

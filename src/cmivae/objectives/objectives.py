@@ -1,10 +1,10 @@
-"""The four objectives as losses: what a model's terms and a critic's logit are worth, in nats an item.
+"""The four objectives of the paper as losses: what a model's terms and critics' logits are worth, in nats an item.
 
-All are Recon + KL(s) + (1 - gamma) KL(z), plus gamma times the mean logit of the critic where there is one.
-At gamma = 0 they are the same.
+All are Recon + KL(s) + (1 - gamma) KL(z), plus the mean logits of critics, each with its weight. At gamma = 0 they are
+the same. ``objectives.extensions`` holds those that the paper leaves to future work.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -13,13 +13,11 @@ from cmivae.models.terms import Terms
 
 
 class Objective:
-    """Base of all objectives; gamma = 1 - beta.
+    """Base of all objectives; gamma = 1 - beta. Keys of its own in ``params.yaml`` are further arguments.
 
     Raises:
         UserError: gamma is not in [0, 1).
     """
-
-    critic: ClassVar[Literal["zs", "z"] | None] = None  # whose logit enters the loss
 
     def __init__(self, gamma: float):
         if not 0 <= gamma < 1:
@@ -32,25 +30,31 @@ class Objective:
         self.gamma = gamma
 
     @property
-    def uses_critic(self) -> bool:
-        """Whether training needs a critic at this gamma."""
-        return self.critic is not None and self.gamma > 0
+    def weights(self) -> dict[str, float]:
+        """Weight of the mean logit of each critic, by its kind (``training.critics.KINDS``)."""
+        return {}
+
+    @property
+    def critics(self) -> tuple[str, ...]:
+        """Kinds of critics that training needs: those with a weight."""
+        return tuple(kind for kind, weight in self.weights.items() if weight > 0)
 
     def without_critic(self, terms: Terms) -> Tensor:
         """The beta-VAE part, batch mean: Recon + KL(s) + (1 - gamma) KL(z).  -> ()"""
         return (terms.recon + terms.kl_s + (1 - self.gamma) * terms.kl_z).mean()
 
-    def loss(self, terms: Terms, logit: Tensor | None) -> Tensor:
-        """The loss to minimise, batch mean; ``logit`` (B,) is the critic's on the pairs of ``terms``.  -> ()
+    def loss(self, terms: Terms, logits: Mapping[str, Tensor]) -> Tensor:
+        """The loss to minimise, batch mean; ``logits`` are (B,) of each critic on the pairs of ``terms``.  -> ()
 
         Raises:
-            ValueError: the logit that ``uses_critic`` asks for is missing.
+            ValueError: a logit that ``critics`` asks for is missing.
         """
-        if not self.uses_critic:
-            return self.without_critic(terms)
-        if logit is None:
-            raise ValueError(f"{type(self).__name__} with gamma {self.gamma} needs the logit of its critic")
-        return self.without_critic(terms) + self.gamma * logit.mean()
+        total = self.without_critic(terms)
+        for kind in self.critics:
+            if kind not in logits:
+                raise ValueError(f"{type(self).__name__} with gamma {self.gamma} needs the logit of critic {kind!r}")
+            total = total + self.weights[kind] * logits[kind].mean()
+        return total
 
 
 class Vanilla(Objective):
@@ -78,10 +82,16 @@ class Beta(Objective):
 class Mi(Objective):
     """MI-VAE (Eq. 26, appendix H): beta-VAE plus gamma E_q[l(z)], an estimate of KL(q(z) || p(z))."""
 
-    critic = "z"
+    @property
+    def weights(self) -> dict[str, float]:
+        """gamma on the critic that tells q(z) from p(z)."""
+        return {"z": self.gamma}
 
 
 class Cmi(Objective):
     """CMI-VAE (Eqs. 13 and 14): beta-VAE plus gamma E_q[l(z, s)], an estimate of KL(q(z, s) || p(z) q(s))."""
 
-    critic = "zs"
+    @property
+    def weights(self) -> dict[str, float]:
+        """gamma on the critic that tells q(z, s) from p(z) q(s)."""
+        return {"zs": self.gamma}

@@ -68,7 +68,7 @@ def _path(module: str) -> Path:
 
 @cache
 def _imports(module: str) -> tuple[str, ...]:
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(_path(module).read_bytes())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -80,10 +80,10 @@ def _imports(module: str) -> tuple[str, ...]:
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        is_documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if is_documented and body and isinstance(body[0], ast.Expr) and _is_text(body[0].value):
-            node.body = body[1:]
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if node.body and isinstance(node.body[0], ast.Expr) and _is_text(node.body[0].value):
+            node.body = node.body[1:]
     return tree
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmivae.provenance.ledger import Record, read_record
+from cmivae.provenance.ledger import Record, recorded
 from cmivae.provenance.specs import Artefact, Study
-from cmivae.study.params import Dataset, Params
+from cmivae.study.params import Dataset, ImageDataset, Params, SpeechDataset
 from cmivae.study.runs import Run
 
 
@@ -25,14 +25,13 @@ class Context:
 
     @property
     def params(self) -> Params:
+        """All of ``params.yaml``."""
         return self.study.params
 
     @property
     def run(self) -> Run:
         """The run, of a stage that works on one."""
-        if self.artefact.run is None:
-            raise TypeError(f"{self.artefact.folder} belongs to no run")
-        return self.artefact.run
+        return self.artefact.of_run
 
     @property
     def dataset_name(self) -> str:
@@ -43,6 +42,28 @@ class Context:
     def dataset(self) -> Dataset:
         """Parameters of that data set."""
         return self.params.datasets[self.dataset_name]
+
+    @property
+    def image(self) -> ImageDataset:
+        """The same, of a stage for images.
+
+        Raises:
+            TypeError: it is another kind of data set.
+        """
+        if not isinstance(self.dataset, ImageDataset):
+            raise TypeError(f"{self.dataset_name} is a data set of {self.dataset.kind}")
+        return self.dataset
+
+    @property
+    def speech(self) -> SpeechDataset:
+        """The same, of a stage for speech.
+
+        Raises:
+            TypeError: it is another kind of data set.
+        """
+        if not isinstance(self.dataset, SpeechDataset):
+            raise TypeError(f"{self.dataset_name} is a data set of {self.dataset.kind}")
+        return self.dataset
 
     @property
     def prepared(self) -> Path:
@@ -59,7 +80,4 @@ class Context:
         """The record of an input; the runner has checked that it is current and whole."""
         if folder not in self.artefact.inputs:
             raise KeyError(f"{folder} is no declared input of {self.artefact.folder}")
-        record = read_record(self.workspace, folder)
-        if record is None:
-            raise FileNotFoundError(folder)
-        return record
+        return recorded(self.workspace, folder)

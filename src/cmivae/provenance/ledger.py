@@ -7,7 +7,7 @@ SHA-256), where and when it was made, and at what cost.
 import resource
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cmivae.errors import UserError
@@ -29,6 +29,7 @@ class Record:
 
     @property
     def spec(self) -> str:
+        """Digest of what it was made of."""
         return self.values["spec"]
 
     @property
@@ -69,10 +70,18 @@ def _is_whole(values: Any) -> bool:
         return False
     if not all(isinstance(values[part], dict) for part in ("params", "inputs", "code", "files")):
         return False
+    if not all(_stays_inside(name) for name in (*values["files"], *values["inputs"])):
+        return False
     try:
         return digest(values) != "" and values["content"] == digest(values["files"])
     except ValueError:  # NaN, infinity or half a character: no record of ours has them
         return False
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a path of a record leads to where it may: a record may come from anybody."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def write_record(
@@ -202,8 +211,20 @@ def require(workspace: Path, artefact: Artefact) -> Record:
     reason = state(workspace, artefact)
     if reason is not None:
         raise UserError(f"STALE {artefact.folder}: {reason}", fix="let snakemake or dvc repro make it again first")
-    record = read_record(workspace, artefact.folder)
+    record = recorded(workspace, artefact.folder)
     check_files(workspace, record)
+    return record
+
+
+def recorded(workspace: Path, folder: str) -> Record:
+    """The record of an artefact that was found to be current.
+
+    Raises:
+        FileNotFoundError: it has gone since.
+    """
+    record = read_record(workspace, folder)
+    if record is None:
+        raise FileNotFoundError(f"{folder}/{RECORD}")
     return record
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cmivae.errors import UserError
 from cmivae.progress import log
-from cmivae.provenance.ledger import check_files, read_record, state
+from cmivae.provenance.ledger import check_files, recorded, state
 from cmivae.provenance.specs import Study
 
 PIPELINE = "dvc.yaml"  # of this workspace alone
@@ -56,7 +56,7 @@ def verify_all(workspace: Path, study: Study) -> int:
         )
     count = 0
     for folder in study.artefacts:
-        found = read_record(workspace, folder)
+        found = recorded(workspace, folder)
         check_files(workspace, found)
         extra = _unrecorded(workspace / folder, set(found.files()))
         if extra:

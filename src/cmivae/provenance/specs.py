@@ -17,7 +17,7 @@ from cmivae.study.params import Dataset, Params
 from cmivae.study.runs import Run, expand
 
 DEFAULTS = ("cmivae.study.params", "cmivae.study.checks")  # tables say what differs from them
-STAGES = ("fetch", "prepare", "train", "embed", "baseline", "evaluate", "tables", "figures")  # upstream first
+STAGES = ("fetch", "prepare", "train", "embed", "baseline", "evaluate", "tables", "figures", "report")  # upstream first
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,17 @@ class Artefact:
     maker: str  # module whose ``make`` builds it
     run: Run | None = field(default=None, compare=False)
     dataset: str | None = field(default=None, compare=False)
+
+    @property
+    def of_run(self) -> Run:
+        """Its run, of a stage that works on one.
+
+        Raises:
+            TypeError: it belongs to no run.
+        """
+        if self.run is None:
+            raise TypeError(f"{self.folder} belongs to no run")
+        return self.run
 
     @property
     def name(self) -> str:
@@ -60,9 +71,10 @@ class Study:
         return [artefact for artefact in self.artefacts.values() if artefact.stage == stage]
 
     def _add(
-        self, stage: str, folder: str, params: Mapping, inputs: list[str], *targets: str, kind: str = "", **where: Any
-    ) -> None:
-        maker = ".".join(filter(None, ["cmivae.stages", kind, stage]))
+        self, stage: str, folder: str, params: Mapping, inputs: list[str], *targets: str, kind: str = "",
+        maker: str = "", **where: Any,
+    ) -> None:  # fmt: skip
+        maker = maker or ".".join(filter(None, ["cmivae.stages", kind, stage]))
         code = code_digests(maker, *targets)
         parts = {
             "stage": stage,
@@ -76,7 +88,7 @@ class Study:
     def _dataset(self, name: str) -> None:
         block = self.params.datasets[name]
         raw, prepared = f"data/raw/{name}", f"data/prepared/{name}"
-        about = {"kind": block.kind, "dataset": name}
+        about: dict[str, Any] = {"kind": block.kind, "dataset": name}
         reader = (CORPORA if block.kind == "speech" else READERS)[block.reader]
         read, cut = _data_params(block)
         readers = [reader] if block.kind == "speech" else []  # raw images are pinned by content, whoever reads them
@@ -94,12 +106,13 @@ class Study:
             "objective": run.config.objective,
             "code": list(targets),
             "gamma": run.config.gamma,
+            **run.config.own,
             "seed": run.seed,
             "model": block.model.model_dump(mode="json"),
             "critic": block.critic.model_dump(mode="json"),
             "train": block.train.model_dump(mode="json"),
         }
-        about = {"kind": block.kind, "run": run}
+        about: dict[str, Any] = {"kind": block.kind, "run": run}
         self._add("train", train, params, [prepared], *targets, **about)
         self._add("embed", embed, block.embed.model_dump(mode="json"), [train, prepared], *targets, **about)
         self._add("evaluate", evaluate, block.evaluate.model_dump(mode="json"), [embed, prepared], **about)
@@ -117,14 +130,22 @@ class Study:
         self._add("tables", "results/tables", about, [*runs, *baselines])
         look = params.model_dump(mode="json", include={"label", "note", "figures", "style"})
         look["style_files"] = [data_digest(f"results/*.{kind}") for kind in ("mplstyle", "html")]
-        shown = [figure for figure in params.figures.values() if figure.kind != "curve"]
+        figures = [figure for figure in params.figures.values() if figure.kind != "curve"]
         runs = [
             f"runs/embed/{run.name}"
             for run in expand(params)
-            if any(run.key in f.configs and (f.kind == "voices" or run.seed == params.seeds[0]) for f in shown)
+            if any(run.key in f.configs and (f.kind == "voices" or run.seed == params.seeds[0]) for f in figures)
         ]
-        data = sorted({f"data/prepared/{figure.dataset}" for figure in shown})
+        data = sorted({f"data/prepared/{figure.dataset}" for figure in figures})
         self._add("figures", "results/figures", look, ["results/tables", *runs, *data])
+        self._report()
+
+    def _report(self) -> None:
+        """The page on everything: it reads the records of all artefacts, and the audit above stages."""
+        about = self.params.model_dump(mode="json", include={"label", "note"})
+        about["claims"] = data_digest("results/claims.yaml")
+        about["templates"] = data_digest("report/templates/*")
+        self._add("report", "results/report", about, list(self.artefacts), maker="cmivae.report.stage")
 
 
 def _data_params(block: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:

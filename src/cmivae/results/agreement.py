@@ -5,7 +5,7 @@ compare, quoted or not printed. Of many consistent numbers about one in twenty w
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cmivae.results.differences import Summary, welch
 from cmivae.results.printed import PAPER_SEEDS, known_se, printed_table
@@ -51,33 +51,33 @@ def agreement(cell: Cell, printed: str | None) -> Agreement:
         return Agreement(NOT_PRINTED, "the paper prints no such number", None)
     n = PAPER_SEEDS[printed] if printed else None
     se = known_se(printed, cell.objective, cell.gamma or 0.0, cell.column) if printed else None
-    about = {"paper": cell.paper, "paper_se": se, "paper_n": n}
+    known = Agreement(NOT_RUN, f"no value of ours: {cell.problem}", cell.paper, se, n)
     if cell.value is None:
-        return Agreement(NOT_RUN, f"no value of ours: {cell.problem}", **about)
-    about["difference"] = cell.value - cell.paper
+        return known
+    known = replace(known, difference=cell.value - cell.paper)
     partial = next((line for line in cell.deviations if line.startswith("corpus INCOMPLETE")), "")
     if cell.label != "paper" or partial:
         scale = partial or f"the {cell.label} workspace, not the paper's scale"
-        return Agreement(OTHER, f"{scale}: the difference says nothing of the paper's number", **about)
+        return replace(known, word=OTHER, why=f"{scale}: the difference says nothing of the paper's number")
     if cell.se is None or cell.n < 2:
         many = "a maximum has no standard error" if cell.n > 1 else "one seed has no standard error"
-        return Agreement(UNRESOLVED, many, **about)
-    found, how = _interval(cell, se, n)
+        return replace(known, word=UNRESOLVED, why=many)
+    found, how = _interval(Summary(cell.value, cell.se, cell.n), Summary(cell.paper, se, n), cell.se)
     limit = margin(printed, cell.column) if printed else None
-    about |= {"interval": found, "margin": limit}
-    return Agreement(*_judge(found, limit, how), **about)
+    word, why = _judge(found, limit, how)
+    return replace(known, word=word, why=why, interval=found, margin=limit)
 
 
-def _interval(cell: Cell, se: float | None, n: int | None) -> tuple[Interval, str]:
-    """Of ours minus the paper's, and how it was reckoned."""
-    if se is not None and n is not None:
-        found = welch(Summary(cell.value, cell.se, cell.n), Summary(cell.paper, se, n))
-        if found.interval is not None:
-            return found.interval, f"Welch, {cell.n} seeds of ours and {n} of the paper"
-    theirs = cell.se * math.sqrt(cell.n / (n or 1))
-    interval = t_interval(cell.value - cell.paper, math.hypot(cell.se, theirs), cell.n - 1)
-    runs = f"{n} runs" if n else "one run"
-    return interval, f"{cell.n} seeds of ours; the paper prints no error, so {runs} with our spread"
+def _interval(ours: Summary, paper: Summary, spread: float) -> tuple[Interval, str]:
+    """Of ours minus the paper's, and how it was reckoned; ``spread`` is the standard error of ours."""
+    count = ours.n or 1
+    found = welch(ours, paper)
+    if found.interval is not None:
+        return found.interval, f"Welch, {count} seeds of ours and {paper.n} of the paper"
+    theirs = spread * math.sqrt(count / (paper.n or 1))
+    interval = t_interval(ours.mean - paper.mean, math.hypot(spread, theirs), count - 1)
+    runs = f"{paper.n} runs" if paper.n else "one run"
+    return interval, f"{count} seeds of ours; the paper prints no error, so {runs} with our spread"
 
 
 def _judge(interval: Interval, limit: float | None, how: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ Tables, figures and claims read cells only, so that a number without lineage can
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cmivae.errors import UserError
 from cmivae.results.columns import LAYOUTS, Column
@@ -37,7 +37,7 @@ class RunResult:
     folder: str  # runs/evaluate/{config}/s{seed}
     run_id: str
     metrics_sha256: str
-    status: Literal["complete", "failed"]
+    status: str  # complete or failed
     metrics: dict[str, Any]
 
 
@@ -69,7 +69,9 @@ def build_cells(
 
 def _quoted_cells(params: Params, name: str, table: Table) -> list[Cell]:
     layout, cells = LAYOUTS[table.layout], []
-    for row in layout.quoted if table.paper else ():
+    if table.paper is None:
+        return []
+    for row in layout.quoted:
         for column in layout.columns:
             paper = paper_value(table.paper, row, 0.0, column.key)
             if paper is not None:
@@ -86,9 +88,10 @@ def _quoted_cells(params: Params, name: str, table: Table) -> list[Cell]:
 def _model_cells(
     params: Params, name: str, table: Table, runs: Mapping[tuple[str, int], RunResult], notes: tuple[str, ...]
 ) -> list[Cell]:
-    cells, seen = [], {}
+    cells: list[Cell] = []
+    seen: dict[str, str] = {}
     for key, config in _rows(params, table):
-        address = f"{name}[{config.objective},{gamma_text(config.gamma)}]"
+        address = f"{name}[{config.variant},{gamma_text(config.gamma)}]"
         if address in seen:
             raise UserError(
                 f"configs {seen[address]} and {key} are the same row of table {name}",
@@ -98,7 +101,7 @@ def _model_cells(
             )
         seen[address] = key
         results = {seed: runs.get((key, seed)) for seed in params.seeds}
-        base = _base(params, name, table, config.objective, config.gamma)
+        base = _base(params, name, table, config.variant, config.gamma)
         for column in LAYOUTS[table.layout].columns:
             printed = _printed(table, config, column)
             cell_notes = notes + _convergence(results, column)
@@ -124,7 +127,7 @@ def _base(params: Params, name: str, table: Table, row: str, gamma: float | None
 def _printed(table: Table, config: Config, column: Column) -> dict[str, float | None]:
     if not table.paper:
         return {"paper": None}
-    place = table.paper, config.objective, config.gamma, column.key
+    place = table.paper, config.variant, config.gamma, column.key
     return {"paper": paper_value(*place), "paper_se": paper_se(*place)}
 
 
@@ -193,7 +196,7 @@ def _convergence(results: Mapping[int, RunResult | None], column: Column) -> tup
 
 def _rows(params: Params, table: Table) -> list[tuple[str, Config]]:
     def place(item: tuple[str, Config]) -> tuple[float, int, str]:
-        objective = item[1].objective
+        objective = item[1].variant
         return item[1].gamma, ORDER.index(objective) if objective in ORDER else len(ORDER), objective
 
     def wanted(config: Config) -> bool:

@@ -81,6 +81,7 @@ class Part:
     pairs: tuple[Pair, ...]
 
     def count(self, outcome: str) -> int:
+        """How many pairs ended so."""
         return sum(pair.outcome == outcome for pair in self.pairs)
 
     @property
@@ -126,7 +127,8 @@ class Part:
             return "contradicted"
         if not enough and not self.told("against"):
             return "not resolved"
-        return "contradicted" if against > held and self.p <= ALPHA else "mixed"
+        clear = self.p is not None and self.p <= ALPHA
+        return "contradicted" if against > held and clear else "mixed"
 
 
 def _sameness(held: int, against: int) -> str:
@@ -231,8 +233,8 @@ def _pair(comparison: Comparison, a: tuple[str, float], b: tuple[str, float], ro
 def _p(ours: Side, rival: Side) -> float | None:
     if ours.value is None or rival.value is None or min(ours.n or 0, rival.n or 0) < FEWEST:
         return None
-    sides = (Summary(each.value, each.se, each.n) for each in (ours, rival))
-    return between(*sides, (dict(ours.seeds), dict(rival.seeds))).p
+    first, second = Summary(ours.value, ours.se, ours.n), Summary(rival.value, rival.se, rival.n)
+    return between(first, second, (dict(ours.seeds), dict(rival.seeds))).p
 
 
 def _outcome(comparison: Comparison, ours: float | None, rival: float | None) -> str:

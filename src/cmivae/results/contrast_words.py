@@ -55,6 +55,6 @@ def seeds(at: AtGamma) -> str:
 
 def word(at: AtGamma, found: Contrast) -> str:
     """``higher`` or ``lower`` only where the difference is told from chance; otherwise the word of the record."""
-    if at.word != RESOLVED:
+    if at.word != RESOLVED or at.difference is None:
         return at.problem if at.problem and at.difference is None else at.word
     return f"{found.ours} {'higher' if at.difference.value > 0 else 'lower'}"

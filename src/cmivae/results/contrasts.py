@@ -160,7 +160,8 @@ def _contrast(asked: Comparison, rows: _Rows, about: tuple[str, str, str, str], 
     up, down = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     held, against = (down, up) if asked.better == "lower" else (up, down)
     if asked.better == "same":
-        near = [abs(e.difference.value) <= asked.within * abs(e.rival) for e in gammas if e.difference is not None]
+        levels = [(e.difference.value, e.rival) for e in gammas if e.difference is not None and e.rival is not None]
+        near = [abs(difference) <= asked.within * abs(rival) for difference, rival in levels]
         held, against = sum(near), len(near) - sum(near)
     same_kl = _matched(asked, rows)
     column = next(c for layout in _layouts(asked) if (c := LAYOUTS[layout].column(asked.column)) is not None)
@@ -179,19 +180,17 @@ def _at(rows: _Rows, objective: str, gamma: float, column: str) -> _Side:
 def _gamma(gamma: float, ours: _Side, rival: _Side) -> AtGamma:
     if ours.value is None or rival.value is None:
         return AtGamma(gamma, ours.value, rival.value, None, None, problem=ours.problem or rival.problem)
-    found = between(_summary(ours), _summary(rival), (ours.seeds, rival.seeds))
+    summaries = Summary(ours.value, ours.se, ours.n), Summary(rival.value, rival.se, rival.n)
+    found = between(*summaries, (ours.seeds, rival.seeds))
     shared = len(ours.seeds.keys() & rival.seeds.keys())
     if shared:  # the spread of one seed's difference
         needed = _needed(found, None if found.se is None else found.se * shared**0.5, paired=True)
         return AtGamma(gamma, ours.value, rival.value, shared, found, seeds_needed=needed)
-    known = found.se is not None and ours.n and ours.n == rival.n
-    spread = found.se * (ours.n / 2) ** 0.5 if known else None  # of one run, the same on both sides
+    spread = None
+    if found.se is not None and ours.n and ours.n == rival.n:
+        spread = found.se * (ours.n / 2) ** 0.5  # of one run, the same on both sides
     needed = _needed(found, spread, paired=False)
     return AtGamma(gamma, ours.value, rival.value, ours.n, found, seeds_needed=needed)
-
-
-def _summary(side: _Side) -> Summary:
-    return Summary(side.value, side.se, side.n)
 
 
 def _needed(found: Difference, spread: float | None, *, paired: bool) -> int | None:
@@ -207,9 +206,10 @@ def _judged(gammas: Sequence[AtGamma], asked: Comparison) -> list[AtGamma]:
 def _word(at: AtGamma, p: float | None, asked: Comparison) -> str:
     if at.difference is None:
         return NOT_RUN
-    if at.difference.interval is None or p is None or at.n < FEWEST:
+    if at.difference.interval is None or p is None or at.n is None or at.n < FEWEST:
         return UNRESOLVED
-    if asked.better == "same" and max(map(abs, at.difference.interval)) <= asked.within * abs(at.rival):
+    level = asked.within * abs(at.rival or 0.0)
+    if asked.better == "same" and max(map(abs, at.difference.interval)) <= level:
         return SAME
     return RESOLVED if p <= ALPHA else UNRESOLVED
 

@@ -85,17 +85,23 @@ def _points(
 ) -> tuple[list[Point], list[Point], str]:
     """Our point and the printed one, where there are such, and why there is none of ours."""
     y = row[metric]
-    if x == "beta":
-        beta, problem = round(1 - gamma, 10), y.problem
-        ours, ours_se, paper, paper_se = beta, None, beta, None
-    else:
+    beta = round(1 - gamma, 10)
+    ours: tuple[float | None, float | None] = (beta, None)
+    paper, problem = ours, y.problem
+    if x != "beta":
         across = row[x]
         problem = y.problem or across.problem
-        ours, ours_se, paper, paper_se = across.value, across.se, across.paper, across.paper_se
-    own = [] if problem else [Point(objective, gamma, ours, y.value, ours_se, y.se)]
-    there = paper is not None and y.paper is not None
-    printed = [Point(objective, gamma, paper, y.paper, paper_se, y.paper_se)] if there else []
+        ours, paper = (across.value, across.se), (across.paper, across.paper_se)
+    own = [] if problem else _point(objective, gamma, ours, (y.value, y.se))
+    printed = _point(objective, gamma, paper, (y.paper, y.paper_se))
     return own, printed, f"{objective} γ {gamma_text(gamma)} {problem}" if problem else ""
+
+
+def _point(
+    objective: str, gamma: float, x: tuple[float | None, float | None], y: tuple[float | None, float | None]
+) -> list[Point]:
+    """One point of two numbers with their standard errors; none where one of the two is not there."""
+    return [] if x[0] is None or y[0] is None else [Point(objective, gamma, x[0], y[0], x[1], y[1])]
 
 
 def lines(points: Iterable[Point]) -> dict[str, list[Point]]:
@@ -133,7 +139,8 @@ def _record(
 
 
 def _baseline(row: str, cells: dict[str, Cell], metric: str) -> Baseline | None:
-    if metric not in cells or cells[metric].value is None:
+    value = cells[metric].value if metric in cells else None
+    if value is None:
         return None
     spread = cells.get(f"{metric}.sd")
-    return Baseline(row, cells[metric].value, spread.value if spread else None)
+    return Baseline(row, value, spread.value if spread else None)

@@ -52,12 +52,13 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
 def welch(ours: Summary, theirs: Summary) -> Difference:
     """Difference of two independent means of unequal variance, by Welch's t-test from their standard errors."""
     value = ours.mean - theirs.mean
-    counts = [side.n for side in (ours, theirs)]
-    if ours.se is None or theirs.se is None or any(n is None or n < 2 for n in counts):
+    known = [
+        (side.se**2, side.n) for side in (ours, theirs) if side.se is not None and side.n is not None and side.n > 1
+    ]
+    if len(known) < 2:
         return Difference(value)
-    variances = ours.se**2, theirs.se**2
-    total = sum(variances)
-    parts = sum(each**2 / (n - 1) for each, n in zip(variances, counts, strict=True))
+    total = sum(variance for variance, _ in known)
+    parts = sum(variance**2 / (n - 1) for variance, n in known)
     freedom = total**2 / parts if parts else None
     return _tested(value, math.sqrt(total), freedom, max(abs(ours.mean), abs(theirs.mean)))
 

@@ -2,10 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -26,7 +29,7 @@ def place(axes: Axes, wanted: Sequence[tuple[float, float, str, str]], obstacles
     Returns:
         How many labels were written.
     """
-    canvas = FigureCanvasAgg(axes.figure)
+    canvas = FigureCanvasAgg(cast(Figure, axes.figure))
     renderer, frame = canvas.get_renderer(), axes.get_window_extent(canvas.get_renderer())
     taken, written = list(obstacles), 0
     for x, y, text, colour in wanted:
@@ -44,7 +47,7 @@ def place(axes: Axes, wanted: Sequence[tuple[float, float, str, str]], obstacles
     return written
 
 
-def _first_free(note: Annotation, renderer: object, frame: Bbox, taken: Sequence[Bbox]) -> Bbox | None:
+def _first_free(note: Annotation, renderer: RendererBase, frame: Bbox, taken: Sequence[Bbox]) -> Bbox | None:
     for distance, (right, up) in itertools.product(_DISTANCES, _DIRECTIONS):
         note.set_position((right * distance, up * distance))
         box = note.get_window_extent(renderer)

@@ -15,6 +15,13 @@ ROWS = {
     "trivial_centred": "mean spectrum, centred, cosine",
     "quoted": "DSAE* (quoted, not run)",
 }
+# Extensions, whose rows end in the values of their own keys, such as cmi-alpha-a1p5 (docs/extensions.md).
+VARIANTS = {
+    "cmi-alpha": "CMI-VAE, α",
+    "cmi-split": "CMI-VAE in two terms, weight of I(z;s)",
+    "mi-mmd": "MI-VAE by MMD, weight",
+    "cmi-mmd": "CMI-VAE by MMD, weight",
+}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -31,6 +38,7 @@ _LATEX = {
     "|": r"\textbar{}",
     "γ": r"$\gamma$",
     "β": r"$\beta$",
+    "α": r"$\alpha$",
     "±": r"$\pm$",
     "−": r"$-$",
     "×": r"$\times$",
@@ -91,6 +99,9 @@ def objective_name(objective: str, kind: str = "image") -> str:
         return ROWS[objective]
     if objective.startswith("real"):
         return f"real pixels ({int(objective.removeprefix('real')):,} images)"
+    base, _, value = objective.rpartition("-")
+    if base in VARIANTS:
+        return f"{VARIANTS[base]} {value[1:].replace('p', '.')}"
     return objective
 
 

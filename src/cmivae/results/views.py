@@ -21,7 +21,7 @@ def dvc_views(cells: Iterable[Cell]) -> dict[str, str]:
         name = cell.objective if cell.gamma is None else f"{cell.objective}-{gamma_text(cell.gamma)}"
         rows.setdefault(f"dvc/metrics/{cell.table}/{name}.json", {})[cell.column] = cell.value
         if cell.gamma is not None:
-            line = [cell.objective, gamma_text(cell.gamma), repr(cell.value)]
+            line: list[object] = [cell.objective, gamma_text(cell.gamma), repr(cell.value)]
             columns.setdefault(f"dvc/plots/{cell.table}/{cell.column}.csv", []).append(line)
     found = {name: json.dumps(values, indent=1) + "\n" for name, values in rows.items()}
     return found | {name: _csv(lines) for name, lines in columns.items()}

@@ -1,9 +1,10 @@
 """Logits of the estimators of I(z;s) on test data, for every kind of data (appendix E; docs/protocol.md)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmivae.evaluation.posthoc import TEST, pair_logits, train_posthoc
+from cmivae.models.contract import Vae
 from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.training.build import build_critic, load_weights
@@ -14,9 +15,9 @@ from cmivae.training.items import Items
 ONLINE, POSTHOC = 31, 34  # streams of random numbers
 
 
-def estimates(context: Context, model: nn.Module, train: Items, valid: Items, test: Items) -> dict[str, Tensor]:
+def estimates(context: Context, model: Vae, train: Items, valid: Items, test: Items) -> dict[str, Tensor]:
     """``online_*`` of the critic trained beside the VAE, ``posthoc_*`` of those trained now; each where wanted."""
-    found = {}
+    found: dict[str, Tensor] = {}
     online = context.workspace / "runs/train" / context.run.name / "critic_estimator.safetensors"
     device = next(model.parameters()).device
     if online.is_file():
@@ -30,7 +31,7 @@ def estimates(context: Context, model: nn.Module, train: Items, valid: Items, te
     return found
 
 
-def _posthoc(context: Context, model: nn.Module, train: Items, valid: Items, test: Items) -> dict[str, Tensor]:
+def _posthoc(context: Context, model: Vae, train: Items, valid: Items, test: Items) -> dict[str, Tensor]:
     dataset, seed = context.dataset, context.dataset.embed.eval_seed
     device, contenders = next(model.parameters()).device, []
     for init in range(dataset.embed.posthoc.inits):

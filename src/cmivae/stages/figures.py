@@ -4,6 +4,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from cmivae.data.prepare import load
+from cmivae.data.tensors import read_tensors
 from cmivae.evaluation.packing import unpack
 from cmivae.progress import log
 from cmivae.provenance.context import Context
@@ -36,7 +37,7 @@ def make(context: Context) -> None:
 def _curve(context: Context, name: str, figure: Figure, cells: list[Cell]) -> None:
     params = context.params
     table = figure.table or next(key for key, table in params.tables.items() if table.dataset == figure.dataset)
-    found = curves(cells, table, figure.metric, layout=params.tables[table].layout, x=figure.x)
+    found = curves(cells, table, figure.metric or "", layout=params.tables[table].layout, x=figure.x)
     drawn = curve_figure(found, title=figure.title, note=params.note, style=params.style)
     save(drawn, plotted(found), context.folder / name)
 
@@ -50,12 +51,13 @@ def _samples(context: Context, name: str, figure: Figure) -> None:
     for key in figure.configs:
         record = context.input(f"runs/embed/{key}/s{params.seeds[0]}")
         config = params.configs[key]
-        title = f"{objective_name(config.objective)}, γ = {config.gamma:g}"
+        title = f"{objective_name(config.variant)}, γ = {config.gamma:g}"
         if record.status == "failed":
             log.error("figure %s: %s failed and has no samples", name, key)
             panels.append(Panel(f"{title}: FAILED", prepared.train_x[index[rows]], _empty(len(rows))))
             continue
-        decoded = unpack(load_file(record.path.parent / "samples.safetensors")["mcas"][SUBSET])  # (N, D, 28, 28)
+        samples = read_tensors(record.path.parent / "samples.safetensors", load_file)
+        decoded = unpack(samples["mcas"][SUBSET])  # (N, D, 28, 28)
         panels.append(Panel(title, prepared.train_x[index[rows]], decoded[rows, :SHOWN]))
     drawn = samples_figure(panels, title=figure.title, label=params.label, note=params.note, style=params.style)
     save(drawn, sample_records(panels, params.label), context.folder / name)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from cmivae.errors import UserError
-from cmivae.provenance.ledger import read_record, state
+from cmivae.provenance.ledger import recorded, state
 from cmivae.provenance.specs import Study
-from cmivae.results.cells import RunResult, build_cells
+from cmivae.results.cells import Cell, RunResult, build_cells
 from cmivae.results.tables import to_markdown
 from cmivae.stages.tables import result, views
 
@@ -20,25 +20,30 @@ def live_tables(workspace: Path, study: Study, names: list[str]) -> list[str]:
         if name not in study.params.tables:
             known = ", ".join(study.params.tables)
             raise UserError(f"no table {name!r}", where="params.yaml:tables", fix=f"known: {known}")
+    cells = live_cells(workspace, study)
+    return [to_markdown(table) for table in views(study.params, cells) if not names or table.name in names]
+
+
+def live_cells(workspace: Path, study: Study) -> list[Cell]:
+    """All cells of the study, from the runs that are current now."""
     runs = {
-        (artefact.run.key, artefact.run.seed): found
+        (artefact.of_run.key, artefact.of_run.seed): found
         for artefact in study.of_stage("evaluate")
         if (found := _current(workspace, study, artefact.folder)) is not None
     }
     runs |= _diverged(workspace, study)
     baselines = {
-        artefact.dataset: found
+        artefact.dataset or "": found
         for artefact in study.of_stage("baseline")
         if (found := _current(workspace, study, artefact.folder)) is not None
     }
-    cells = build_cells(study.params, runs, baselines)
-    return [to_markdown(table) for table in views(study.params, cells) if not names or table.name in names]
+    return build_cells(study.params, runs, baselines)
 
 
 def _current(workspace: Path, study: Study, folder: str) -> RunResult | None:
     if state(workspace, study[folder]) is not None:
         return None
-    return result(read_record(workspace, folder))
+    return result(recorded(workspace, folder))
 
 
 def _diverged(workspace: Path, study: Study) -> dict[tuple[str, int], RunResult]:
@@ -46,7 +51,7 @@ def _diverged(workspace: Path, study: Study) -> dict[tuple[str, int], RunResult]
     found = {}
     for artefact in study.of_stage("train"):
         if state(workspace, artefact) is None:
-            record = read_record(workspace, artefact.folder)
+            record = recorded(workspace, artefact.folder)
             if record.status == "failed":
-                found[artefact.run.key, artefact.run.seed] = result(record)
+                found[artefact.of_run.key, artefact.of_run.seed] = result(record)
     return found

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import os
 import shutil
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,12 +17,15 @@ from cmivae.provenance.context import Context
 from cmivae.provenance.environment import environment, git_state
 from cmivae.provenance.io import digest
 from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_record
+from cmivae.provenance.orchestrator import IN_JOB
 from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact, Study
+from cmivae.training.signals import stopped_outside_the_steps
 
 IN_PLACE = {"fetch"}  # its folder holds files that a user may have put there
 ON_GPU = {"train", "embed"}
 PASSES_FAILURE_ON = {"embed", "evaluate"}
+POLL = 0.5  # seconds between looks at another process's lock
 
 
 def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = False, source: str | None = None) -> bool:
@@ -32,7 +36,7 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
     Raises:
         UserError: an input is missing, stale or damaged; another process is at work on it; or what the stage says.
     """
-    with lock(workspace, artefact.folder):
+    with lock(workspace, artefact.folder), _stoppable(artefact):
         if not force and state(workspace, artefact) is None:
             log.info("%s is current", artefact.folder)
             return False
@@ -55,6 +59,11 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
             shutil.rmtree(path, ignore_errors=True)
     log.info("%s %s", artefact.folder, status)
     return True
+
+
+def _stoppable(artefact: Artefact) -> contextlib.AbstractContextManager:
+    """A training is asked to stop by signals, also while it loads and while it writes; other stages just end."""
+    return stopped_outside_the_steps(artefact.name) if artefact.stage == "train" else contextlib.nullcontext()
 
 
 def _beyond_spec(artefact: Artefact, frame: set[str]) -> list[str]:
@@ -86,22 +95,32 @@ def _make(context: Context, records: list[Record]) -> str:
 def lock(workspace: Path, folder: str) -> Iterator[None]:
     """One process an artefact: a second one stops at once and touches nothing.
 
+    A job of a workflow waits instead: a Snakemake that was killed leaves its jobs at work, and when the one that holds
+    this artefact is done, the next Snakemake's job finds it current.
+
     Raises:
         UserError: another process holds it (exit code 75: try again later).
     """
     path = workspace / ".cmivae/locks" / f"{folder.replace('/', '_')}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path, timeout=0)
     try:
-        with FileLock(path, timeout=0):
-            yield
+        held.acquire()
     except Timeout:
-        raise UserError(
-            "another process is making this",
-            where=folder,
-            why="two writers on one run would damage it; nothing was touched",
-            fix="wait for it to end, or stop it, then start again",
-            code=EXIT_BUSY,
-        ) from None
+        if IN_JOB not in os.environ:
+            raise UserError(
+                "another process is making this",
+                where=folder,
+                why="two writers on one run would damage it; nothing was touched",
+                fix="wait for it to end, or stop it, then start again",
+                code=EXIT_BUSY,
+            ) from None
+        log.info("another process is making %s: waiting for it to end", folder)
+        held.acquire(timeout=-1, poll_interval=POLL)
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _aside(workspace: Path, artefact: Artefact) -> Path:

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 
 from cmivae.errors import Preempted
+from cmivae.models.contract import Vae
 from cmivae.progress import log
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import read_json, write_json, write_text
 from cmivae.provenance.ledger import Stopwatch
-from cmivae.training.build import build_critics, build_model, build_objective, save_weights
+from cmivae.training.build import build_critics, build_objective, save_weights
 from cmivae.training.items import Items
 from cmivae.training.loop import Job, Trained, Trainer
 from cmivae.training.signals import StopRequest
@@ -45,10 +46,9 @@ def _look_at_scratch(context: Context) -> None:
         log.warning("an unfinished training with other params or code lies in %s; it is kept, not used", others[0])
 
 
-def make_job(context: Context, device: torch.device, train: Items, valid: Items) -> Job:
-    """The networks of a run with fresh weights, ready to be trained on these items."""
+def make_job(context: Context, model: Vae, device: torch.device, train: Items, valid: Items) -> Job:
+    """The networks of a run, critics with fresh weights, ready to be trained on these items."""
     compute, dataset, run = context.params.compute, context.dataset, context.run
-    model = build_model(dataset, run.seed, device)
     objective = build_objective(run.config)
     return Job(
         name=run.name,

@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 from cmivae.errors import UserError
-from cmivae.registry import CORPORA, OBJECTIVES, READERS
-from cmivae.study.params import Config, Dataset, Figure, Params, Table
+from cmivae.registry import AT_GAMMA_ZERO, CORPORA, OBJECTIVE_KEYS, OBJECTIVES, READERS
+from cmivae.study.params import Config, Dataset, Figure, Params, SpeechDataset, Table
 
 PAPER_EPOCHS = {"image": 300, "speech": 6000}  # what a workspace labelled "paper" must train
 TABLE_LAYOUTS = {"image": ("image",), "speech": ("eer", "conversion", "elbo")}  # of tables, by kind of data set
@@ -30,7 +30,7 @@ def check_study(params: Params, where: str) -> None:
         raise UserError("a seed is given twice", where=f"{where}:seeds", fix="each run of the study must be its own")
     for name, dataset in params.datasets.items():
         _known(dataset.reader, (*READERS, *CORPORA), f"{where}:datasets.{name}.reader", "reader")
-        if dataset.kind == "speech" and dataset.data.win_length > dataset.data.n_fft:
+        if isinstance(dataset, SpeechDataset) and dataset.data.win_length > dataset.data.n_fft:
             raise UserError(
                 f"a window of {dataset.data.win_length} samples does not fit into a transform of {dataset.data.n_fft}",
                 where=f"{where}:datasets.{name}.data.win_length",
@@ -43,19 +43,32 @@ def check_study(params: Params, where: str) -> None:
         _check_paper_scale(params, where)
 
 
+def beyond_paper(params: Params) -> list[str]:
+    """What a study holds of the extensions that the paper only names (docs/extensions.md), a line each."""
+    configs = [
+        f"configs.{key}: objective {config.objective}" + "".join(f", {name} {value:g}" for name, value in own.items())
+        for key, config in params.configs.items()
+        if (own := config.own)
+    ]
+    normalised = [name for name, dataset in params.datasets.items() if dataset.critic.spectral_norm]
+    return configs + [f"datasets.{name}: critics with spectral normalisation" for name in normalised]
+
+
 def config_key(config: Config) -> str:
     """The one spelling of a configuration's key, e.g. ``mnist-cmi-g030``; without a dot, which DVC cannot address."""
     if config.gamma == 0:
-        return f"{config.dataset}-{config.objective}"
+        return f"{config.dataset}-{config.variant}"
     digits = f"{config.gamma:.10f}".rstrip("0").replace(".", "")
-    return f"{config.dataset}-{config.objective}-g{digits.ljust(3, '0')}"
+    return f"{config.dataset}-{config.variant}-g{digits.ljust(3, '0')}"
 
 
 def _check_config(key: str, config: Config, params: Params, where: str) -> None:
     place = f"{where}:configs.{key}"
     _known(config.dataset, params.datasets, f"{place}.dataset", "dataset")
     _known(config.objective, OBJECTIVES, f"{place}.objective", "objective")
-    if (config.objective == "vanilla") != (config.gamma == 0):
+    _check_own(config, place)
+    fits = config.objective in AT_GAMMA_ZERO if config.gamma == 0 else config.objective != "vanilla"
+    if not fits:
         raise UserError(
             f"objective {config.objective!r} with gamma {config.gamma}",
             where=f"{place}.gamma",
@@ -68,6 +81,27 @@ def _check_config(key: str, config: Config, params: Params, where: str) -> None:
             where=place,
             fix=f"rename it to {config_key(config)!r}",
         )
+
+
+def _check_own(config: Config, place: str) -> None:
+    """Keys of an objective's own: those that it reads are there, and no other."""
+    read = OBJECTIVE_KEYS.get(config.objective, ())
+    for key in sorted({key for keys in OBJECTIVE_KEYS.values() for key in keys}):
+        given = getattr(config, key) is not None
+        if given and key not in read:
+            readers = [name for name, keys in OBJECTIVE_KEYS.items() if key in keys]
+            raise UserError(
+                f"objective {config.objective!r} does not read {key!r}",
+                where=f"{place}.{key}",
+                fix=f"remove the key, or choose objective {' or '.join(readers)}",
+            )
+        if key in read and not given:
+            raise UserError(
+                f"objective {config.objective!r} needs {key!r}",
+                where=f"{place}.{key}",
+                why="it has no value that fits every study",
+                fix=f"e.g. {key}: 2.0; docs/extensions.md says what it means",
+            )
 
 
 def _check_results(params: Params, where: str) -> None:
@@ -176,9 +210,9 @@ def _check_paper_scale(params: Params, where: str) -> None:
 
 def _is_whole(dataset: Dataset) -> bool:
     """Whether nothing of the paper's data is left out or replaced."""
+    if isinstance(dataset, SpeechDataset):
+        return dataset.reader == "timit" and dataset.data.max_trials is None
     data = dataset.data
-    if dataset.kind == "speech":
-        return dataset.reader == "timit" and data.max_trials is None
     return data.n_train is data.n_valid is data.n_test is None and dataset.reader != "digits"
 
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from cmivae.errors import UserError
+from cmivae.study.brought import model_params
 from cmivae.study.checks import check_study
 from cmivae.study.params import BLOCKS, Params
 
@@ -45,7 +46,7 @@ def parse_params(values: Any, where: str = "params.yaml") -> Params:
     try:
         return Params.model_validate_json(text)
     except ValidationError as error:
-        raise _readable(error, where) from None
+        raise _readable(error, where, values) from None
 
 
 class _SafeLoader(yaml.SafeLoader):
@@ -97,7 +98,7 @@ def _untagged(location: tuple) -> tuple:
     return location[:2] + location[3:] if tagged else location
 
 
-def _readable(error: ValidationError, where: str) -> UserError:
+def _readable(error: ValidationError, where: str, values: Any) -> UserError:
     mistakes = error.errors(include_url=False)
     mistakes.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo also makes the right key missing
     first, *rest = mistakes
@@ -107,7 +108,7 @@ def _readable(error: ValidationError, where: str) -> UserError:
     subject = repr(name) if name else "the whole file"
     fix = f"and {len(rest)} more of this kind" if rest else ""
     if first["type"] == "extra_forbidden":
-        known = _fields_at(Params, first["loc"][:-1])
+        known = _fields_at(Params, first["loc"][:-1], values)
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
         return UserError(f"unknown key {name!r}", where=f"{where}:{key}", fix=hint)
@@ -125,8 +126,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
-    """Field names of the block at ``location`` (a pydantic error location)."""
+def _fields_at(model: type[BaseModel], location: tuple, values: Any) -> list[str]:
+    """Field names of the block at ``location`` (a pydantic error location) of these values."""
     current: Any = model
     for place, part in enumerate(location):
         if place == 2 and location[0] == "datasets":  # the kind of data set
@@ -134,6 +135,8 @@ def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
         elif isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(part))
             current = field.annotation if field else None
+            if location[: place + 1] == (*location[:3], "model") and location[0] == "datasets":
+                current = model_params(values["datasets"][location[1]]["model"].get("name"), current)
         else:  # dict[name, block]: the part is a name
             current = next((a for a in get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)), None)
     if isinstance(current, type) and issubclass(current, BaseModel):

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from cmivae.registry import CORPORA, READERS
+from cmivae.registry import CORPORA, OBJECTIVE_KEYS, READERS
+from cmivae.study.brought import ModelOf
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -127,6 +128,7 @@ class Critic(Strict):
     disc_input: Literal["s", "s_mean1", "s_1x1", "x"] = "s"
     channels: Count = 256
     hidden: Count = 400  # of the MI-VAE critic on z
+    spectral_norm: bool = False  # in place of batch normalisation (docs/extensions.md)
 
 
 class SpeechCritic(Strict):
@@ -136,6 +138,7 @@ class SpeechCritic(Strict):
     channels: Count = 256
     hidden: Count = 400  # of the MI-VAE critic on z
     scale_init: Annotated[float, Field(gt=0)] = 10.0  # c at the start; it is learned
+    spectral_norm: bool = False  # in place of batch normalisation (docs/extensions.md)
 
 
 class Train(Strict):
@@ -153,6 +156,7 @@ class Train(Strict):
     valid_every: Count = 1  # epochs between validations; the last epoch has one too
     online_estimator: bool = True  # train the estimator of I(z;s) beside the VAE
     precision: Literal["float32", "bf16"] = "float32"  # bf16 is faster on a GPU, and another result
+    compile: bool = False  # torch.compile of training steps: for a GPU; a minute or more a job, and other bits
 
 
 class SpeechTrain(Train):
@@ -215,7 +219,7 @@ class ImageDataset(Strict):
 
     reader: Name
     data: ImageData
-    model: PixelCnnVae
+    model: Annotated[PixelCnnVae, ModelOf(PixelCnnVae)]
     critic: Critic
     train: Train
     embed: Embed
@@ -237,7 +241,7 @@ class SpeechDataset(Strict):
 
     reader: Name
     data: SpeechData
-    model: Dsae
+    model: Annotated[Dsae, ModelOf(Dsae)]
     critic: SpeechCritic
     train: SpeechTrain
     embed: SpeechEmbed
@@ -256,7 +260,7 @@ class SpeechDataset(Strict):
 
 def _kind(values: Any) -> str:
     """Whether a data set is of images or of speech: its reader says so, or else its model."""
-    if isinstance(values, BaseModel):
+    if isinstance(values, ImageDataset | SpeechDataset):
         return values.kind
     reader, model = (values.get(key) if isinstance(values, dict) else None for key in ("reader", "model"))
     if isinstance(reader, str) and reader in (*READERS, *CORPORA):
@@ -276,6 +280,21 @@ class Config(Strict):
     dataset: Name
     objective: Name
     gamma: Annotated[float, Field(ge=0, lt=1)]  # beta = 1 - gamma
+    # Read by some extensions only (registry.OBJECTIVE_KEYS; docs/extensions.md).
+    alpha: Annotated[float, Field(gt=1)] | None = None  # cmi-alpha: of I(z;s) against I(x;z), Eq. 8
+    weight_zs: Annotated[float, Field(gt=0)] | None = None  # cmi-split: of I(z;s), beside gamma of I(x;z)
+    mmd_weight: Annotated[float, Field(gt=0)] | None = None  # mi-mmd, cmi-mmd: MMD^2 to nats
+
+    @property
+    def own(self) -> dict[str, float]:
+        """Keys that its objective reads beside gamma."""
+        return {key: getattr(self, key) for key in OBJECTIVE_KEYS.get(self.objective, ())}
+
+    @property
+    def variant(self) -> str:
+        """The objective with its own keys, as rows and addresses name it: ``cmi``, ``cmi-alpha-a1p5``."""
+        texts = {key: f"{value:.10f}".rstrip("0").rstrip(".").replace(".", "p") for key, value in self.own.items()}
+        return "-".join([self.objective, *(f"{key[0]}{text}" for key, text in texts.items())])
 
 
 class Table(Strict):

@@ -1,50 +1,58 @@
 """Networks of one run, drawn from its seed: the same weights whatever the objective."""
 
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from cmivae.data.tensors import read_tensors
 from cmivae.errors import UserError
+from cmivae.models.contract import Critic, ImageVae, SpeechVae, Vae
 from cmivae.objectives.objectives import Objective
 from cmivae.provenance.io import write_bytes
 from cmivae.registry import MODELS, OBJECTIVES, load
-from cmivae.study.params import Config, Critic, Dataset, SpeechCritic
+from cmivae.study import params as study
+from cmivae.study.params import Config, Dataset, ImageDataset, SpeechDataset
 from cmivae.training.critics import KINDS
 from cmivae.training.devices import generator
 
 MODEL, CRITICS = 5, 6  # streams of random numbers
+Module = TypeVar("Module", bound=nn.Module)
 CPU = torch.device("cpu")  # weights are drawn there, so that devices start alike
 
 
 def build_objective(config: Config) -> Objective:
-    """The objective of a configuration."""
-    return load(OBJECTIVES[config.objective])(config.gamma)
+    """The objective of a configuration, with the keys that it has of its own."""
+    return load(OBJECTIVES[config.objective])(config.gamma, **config.own)
 
 
-def build_model(dataset: Dataset, seed: int, device: torch.device) -> nn.Module:
+@overload
+def build_model(dataset: ImageDataset, seed: int, device: torch.device) -> ImageVae: ...
+@overload
+def build_model(dataset: SpeechDataset, seed: int, device: torch.device) -> SpeechVae: ...
+def build_model(dataset: Dataset, seed: int, device: torch.device) -> Vae:
     """The VAE, its weights drawn from ``seed``."""
     model = load(MODELS[dataset.model.name])(dataset.model, generator(CPU, seed, MODEL), dataset.shape)
     return model.to(device, memory_format=torch.channels_last)
 
 
 def build_critics(
-    dataset: Dataset, objective: Objective, model: nn.Module, seed: int, device: torch.device
-) -> dict[str, nn.Module]:
-    """The critics that the run trains: its objective's, and the estimator of I(z;s) where that is on."""
-    kinds = [objective.critic] if objective.uses_critic else []
-    kinds += ["estimator"] if dataset.train.online_estimator else []
+    dataset: Dataset, objective: Objective, model: Vae, seed: int, device: torch.device
+) -> dict[str, Critic]:
+    """The critics that the run trains: those of its objective, and the estimator of I(z;s) where that is on."""
+    kinds = [*objective.critics, *(["estimator"] if dataset.train.online_estimator else [])]
     return {kind: build_critic(kind, dataset.critic, model, device, seed, CRITICS) for kind in kinds}
 
 
 def build_critic(
-    kind: str, params: Critic | SpeechCritic, model: nn.Module, device: torch.device, *key: int
-) -> nn.Module:
-    """One critic; the estimator has the architecture of the critic on (z, s)."""
+    kind: str, params: study.Critic | study.SpeechCritic, model: Vae, device: torch.device, *key: int
+) -> Critic:
+    """One critic; all but that on z alone have the architecture of the critic on (z, s)."""
     drawn = generator(CPU, *key, KINDS.index(kind))
     shape = "z" if kind == "z" else "zs"
-    critic = model.make_critic(shape, params, drawn)
+    critic: Any = model.make_critic(shape, params, drawn)
     return critic.to(device, memory_format=torch.channels_last)
 
 
@@ -54,13 +62,13 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     write_bytes(path, save(plain))
 
 
-def load_weights(path: Path, module: nn.Module) -> nn.Module:
+def load_weights(path: Path, module: Module) -> Module:
     """Read weights that ``save_weights`` wrote, into eval mode.
 
     Raises:
-        UserError: the weights do not fit the module, or a value is not finite.
+        UserError: the file is no file of weights, they do not fit the module, or a value is not finite.
     """
-    weights = load_file(path)
+    weights = read_tensors(path, load_file)
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:

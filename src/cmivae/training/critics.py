@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from cmivae.models.contract import Critic
 from cmivae.objectives.density_ratio import critic_loss, prior, shuffled
 from cmivae.study.params import Train
 from cmivae.training.devices import autocast
 
-KINDS = ("zs", "z", "estimator")  # of CMI-VAE, of MI-VAE, and of the estimate of I(z;s)
+# Of CMI-VAE, of MI-VAE, of the estimate of I(z;s), and of objectives that weigh I(z;s) by itself. The place of a kind
+# is in the seed of its critic: new ones go to the end.
+KINDS = ("zs", "z", "estimator", "dependence")
 Marginal = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -18,17 +21,26 @@ Marginal = Callable[[Tensor, torch.Generator], Tensor]
 class Contender:
     """A critic in training: the network, its optimiser, and how its negatives are drawn."""
 
-    module: nn.Module
+    module: Critic
     optimiser: torch.optim.Optimizer
     marginal: Marginal
     generator: torch.Generator
     precision: str = "float32"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        """The net e(s), the costly part of a critic, is what ``torch.compile`` fuses."""
+        self.embed = torch.compile(self.module.embed) if self.compiled else self.module.embed
+
+    def logit(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
+        """l(z, s) of pairs.  (B, ...), (B, Z), (B, ...) -> (B,)"""
+        return self.module.logit(self.embed(s, x), z)
 
     def step(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
-        """One update by Eq. 12 on samples of q(z, s); returns the loss in nats, detached."""
+        """One update by Eq. 12 on samples of q(z, s); returns the loss in nats.  (B, …), (B, Z), (B, …) -> ()"""
         negatives = self.marginal(z, self.generator)  # (B, Z)
         with autocast(z.device, self.precision):
-            embedded = self.module.embed(s, x)  # (B, Z): serves joint and marginal pairs
+            embedded = self.embed(s, x)  # (B, Z): serves joint and marginal pairs
             loss = critic_loss(self.module.logit(embedded, z), self.module.logit(embedded, negatives))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -51,11 +63,11 @@ class Contender:
 
 
 def marginal_of(kind: str) -> Marginal:
-    """Negatives: p(z)q(s) and p(z) take fresh prior samples, the estimator's q(z)q(s) a derangement of the batch."""
-    return shuffled if kind == "estimator" else prior
+    """Negatives: p(z)q(s) and p(z) take fresh samples of the prior, q(z)q(s) a derangement of the batch."""
+    return shuffled if kind in ("estimator", "dependence") else prior
 
 
-def build_contender(kind: str, module: nn.Module, train: Train, generator: torch.Generator) -> Contender:
+def build_contender(kind: str, module: Critic, train: Train, generator: torch.Generator) -> Contender:
     """A critic with its Adam (appendix G.2)."""
     optimiser = torch.optim.Adam(module.parameters(), lr=train.critic_lr, betas=train.adam_betas, fused=True)
-    return Contender(module, optimiser, marginal_of(kind), generator, train.precision)
+    return Contender(module, optimiser, marginal_of(kind), generator, train.precision, train.compile)

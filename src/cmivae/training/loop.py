@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from cmivae.errors import Preempted, UserError
+from cmivae.models.contract import Critic, Vae
 from cmivae.models.critics import frozen
 from cmivae.models.terms import Terms
 from cmivae.objectives.objectives import Objective
@@ -24,7 +25,7 @@ from cmivae.training.checkpoint import Checkpoints
 from cmivae.training.critics import KINDS, Contender, build_contender
 from cmivae.training.curve import Curve, Means, finite
 from cmivae.training.devices import autocast, generator
-from cmivae.training.items import Items
+from cmivae.training.items import Items, chunks
 
 VALID_CHUNK = 500  # items a validation forward
 LINES = 3000  # of training in a curve, about; at least one an epoch and at most ten
@@ -38,9 +39,9 @@ class Job:
     """What is trained: networks on their device, data, and where the scratch folder is."""
 
     name: str
-    model: nn.Module
+    model: Vae
     objective: Objective
-    critics: dict[str, nn.Module]  # by kind: zs, z, estimator
+    critics: dict[str, Critic]  # by kind (``KINDS``)
     params: Train
     train: Items
     valid: Items
@@ -77,6 +78,7 @@ class Trainer:
                 f"{len(job.train)} training items do not fill one batch of {p.batch_size}",
                 where=f"params.yaml: train.batch_size of {job.name}",
             )
+        self.forward = torch.compile(job.model) if p.compile else job.model  # of training steps; the rest is short
         self.optimiser = torch.optim.Adam(job.model.parameters(), lr=p.lr, betas=p.adam_betas, fused=True)
         self.noise = generator(job.device, job.seed, NOISE)
         self.contenders: dict[str, Contender] = {
@@ -102,6 +104,8 @@ class Trainer:
         progress = Progress(f"train {self.job.name}", total, self.step)
         saved = time.monotonic()
         try:
+            if self.step == total:  # an earlier process ended after its last step: nothing is left to do
+                return self._trained()
             while self.step < total:
                 self._advance(progress)
                 if self.job.stop:
@@ -110,10 +114,14 @@ class Trainer:
                 if time.monotonic() - saved >= 60 * self.job.checkpoint_minutes:
                     self._save()
                     saved = time.monotonic()
+            self._save()  # so that a process that ends while weights are written loses no step
         except Diverged as failure:
             return self._failed(str(failure))
         finally:
             progress.close()
+        return self._trained()
+
+    def _trained(self) -> Trained:
         return Trained(self.best["weights"], self.best["epoch"], self.best["value"], self.step)
 
     def _advance(self, progress: Progress) -> None:
@@ -152,21 +160,21 @@ class Trainer:
         for contender in self.contenders.values():
             contender.module.train()
         with autocast(job.device, job.params.precision):
-            terms = job.model(x, self.noise)
+            terms = self.forward(x, self.noise)
         critic_losses = self._critic_steps(x, terms.z.detach(), terms.s.detach())
-        logit = None
+        logits: dict[str, Tensor] = {}
         with contextlib.ExitStack() as stack:
-            if job.objective.uses_critic:
-                critic = self.contenders[job.objective.critic].module
-                stack.enter_context(frozen(critic))  # train mode, but nothing of the critic changes
+            for kind in job.objective.critics:
+                critic = self.contenders[kind]
+                stack.enter_context(frozen(critic.module))  # train mode, but nothing of the critic changes
                 with autocast(job.device, job.params.precision):
-                    logit = _logit(critic, terms, x)  # (B,)
-            loss = job.objective.loss(terms, logit)
+                    logits[kind] = _logit(critic, terms, x)  # (B,)
+            loss = job.objective.loss(terms, logits)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
         norm = nn.utils.clip_grad_norm_(job.model.parameters(), job.params.clip or float("inf"))
         self.optimiser.step()
-        extra = {} if logit is None else {"logit": logit}
+        names = {kind: "logit" if len(logits) == 1 else f"logit_{kind}" for kind in logits}
         self.means.add(
             loss=loss,
             recon=terms.recon,
@@ -174,7 +182,7 @@ class Trainer:
             kl_s=terms.kl_s,
             grad_norm=norm,
             **critic_losses,
-            **extra,
+            **{names[kind]: logit for kind, logit in logits.items()},
         )
         self.healthy = self.healthy & finite(loss, norm, *critic_losses.values())
 
@@ -208,14 +216,16 @@ class Trainer:
         job, means = self.job, Means()
         noise = generator(job.device, job.seed, VALID)
         job.model.eval()
+        for contender in self.contenders.values():
+            contender.module.eval()
         weight = 0
         sums: dict[str, float] = {}
-        for start in range(0, len(job.valid), VALID_CHUNK):
-            x = job.valid[slice(start, start + VALID_CHUNK)]
+        for part in chunks(len(job.valid), VALID_CHUNK):
+            x = job.valid[part]
             with autocast(job.device, job.params.precision):
                 terms = job.model(x, noise)
-                logits = {kind: _logit(each.module.eval(), terms, x) for kind, each in self.contenders.items()}
-            loss = job.objective.loss(terms, logits.get(job.objective.critic or ""))
+                logits = {kind: _logit(each, terms, x) for kind, each in self.contenders.items()}
+            loss = job.objective.loss(terms, logits)
             chosen = loss if job.params.select != "beta_elbo" else job.objective.without_critic(terms)
             named = {f"logit_{kind}": value for kind, value in logits.items()}
             parts = {"elbo": terms.elbo, "recon": terms.recon, "kl_z": terms.kl_z, "kl_s": terms.kl_s}
@@ -278,8 +288,8 @@ class Trainer:
         return Trained({}, 0, float("nan"), self.step, {key: str(value) for key, value in failure.items()})
 
 
-def _logit(critic: nn.Module, terms: Terms, x: Tensor) -> Tensor:
-    return critic.logit(critic.embed(terms.s, x), terms.z).float()  # (B,) float32 also under bf16
+def _logit(critic: Contender, terms: Terms, x: Tensor) -> Tensor:
+    return critic.logit(x, terms.z, terms.s).float()  # (B,) float32 also under bf16
 
 
 def _copy(weights: Weights) -> Weights:

@@ -4,7 +4,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from cmivae.data.prepare import Prepared, load
-from cmivae.evaluation.mcas import mcas
+from cmivae.evaluation.mcas import Mcas, mcas
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import write_json
 from cmivae.study.params import Evaluate
@@ -12,7 +12,7 @@ from cmivae.study.params import Evaluate
 
 def make(context: Context) -> None:
     """Write ``metrics.json``: 100-image subsets (mCAS) and the 1,000-image probe set (AoLR) on binary pixels."""
-    prepared, params = load(context.prepared), context.dataset.evaluate
+    prepared, params = load(context.prepared), context.image.evaluate
     with threadpool_limits(1):
         small = _real(prepared, np.array(prepared.subsets["mcas"]), params)
         large = _real(prepared, np.array([prepared.subsets["probe"]]), params)
@@ -25,7 +25,7 @@ def make(context: Context) -> None:
     write_json(context.folder / "metrics.json", metrics)
 
 
-def _real(prepared: Prepared, index: np.ndarray, params: Evaluate) -> object:
+def _real(prepared: Prepared, index: np.ndarray, params: Evaluate) -> Mcas:
     images = prepared.train_x[index][:, :, None]  # (S, N, 1, 28, 28)
     return mcas(
         images, prepared.train_y[index], prepared.test_x, prepared.test_y,

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmivae.data.prepare import Prepared, load
 from cmivae.evaluation.embedding import decode_images, embed_mean, embed_test
 from cmivae.evaluation.packing import pack
+from cmivae.models.contract import ImageVae
 from cmivae.models.terms import gaussian_sample
 from cmivae.progress import log
 from cmivae.provenance.context import Context
@@ -25,7 +26,7 @@ def make(context: Context) -> None:
     """Write ``latents.safetensors`` (test and probe latents, terms, critic logits) and ``samples.safetensors``."""
     device, prepared = device_of(context), load(context.prepared)
     trained = context.workspace / "runs/train" / context.run.name
-    model = build_model(context.dataset, context.run.seed, device)
+    model = build_model(context.image, context.run.seed, device)
     load_weights(trained / "model.safetensors", model)
     latents = _latents(context, model, prepared, device)
     parts = (Images(_on(images, device)) for images in (prepared.train_x, prepared.valid_x, prepared.test_x))
@@ -35,16 +36,16 @@ def make(context: Context) -> None:
     write_bytes(context.folder / "samples.safetensors", save({"mcas": images}))
 
 
-def _latents(context: Context, model: nn.Module, prepared: Prepared, device: torch.device) -> dict[str, Tensor]:
-    drawn = generator(device, context.dataset.embed.eval_seed, NOISE)
+def _latents(context: Context, model: ImageVae, prepared: Prepared, device: torch.device) -> dict[str, Tensor]:
+    drawn = generator(device, context.image.embed.eval_seed, NOISE)
     found = embed_test(model, _on(prepared.test_x, device), drawn)
     probe, _ = embed_mean(model, _on(prepared.train_x[prepared.subsets["probe"]], device))
     return {f"test_{name}": value for name, value in found.items()} | {"probe_z_mean": probe.cpu()}
 
 
-def _samples(context: Context, model: nn.Module, prepared: Prepared, device: torch.device) -> Tensor:
+def _samples(context: Context, model: ImageVae, prepared: Prepared, device: torch.device) -> Tensor:
     """Decodes of every mCAS subset, packed to bits.  (S, N, D, 98) uint8"""
-    params, packed = context.dataset.embed, []
+    params, packed = context.image.embed, []
     for number, index in enumerate(prepared.subsets["mcas"]):
         z, logvar = embed_mean(model, _on(prepared.train_x[index], device))  # (N, Z), (N, Z)
         if params.mcas_z == "sample":

@@ -7,6 +7,6 @@ from cmivae.registry import READERS, load
 
 def make(context: Context) -> None:
     """Read the raw files and write ``images.safetensors`` and ``subsets.json``."""
-    read = load(READERS[context.dataset.reader])
+    read = load(READERS[context.image.reader])
     grey = read(context.workspace / "data/raw" / context.dataset_name)
-    save(prepare(grey, context.dataset.data), context.folder)
+    save(prepare(grey, context.image.data), context.folder)

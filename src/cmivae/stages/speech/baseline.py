@@ -16,7 +16,7 @@ from cmivae.stages.speech.averages import real_averages, sexes
 
 def make(context: Context) -> None:
     """Write ``metrics.json``: EER of mean log spectra by cosine, as they are and centred; the classifier of VC-mCAS."""
-    speech, params = load(context.prepared), context.dataset.evaluate
+    speech, params = load(context.prepared), context.speech.evaluate
     with threadpool_limits(1):
         spectra = _mean_spectra(speech)  # (U, F)
         found: dict[str, object] = {name: _trivial(speech, spectra, name) for name in ("core", "full")}

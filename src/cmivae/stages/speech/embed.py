@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmivae.data.speech import Speech, core_of, load
 from cmivae.data.trials import draw_voice_pairs
 from cmivae.evaluation.speech_embedding import convert, embed_test, swap
+from cmivae.models.contract import SpeechVae
 from cmivae.provenance.context import Context
 from cmivae.provenance.io import write_bytes
 from cmivae.stages.device import device_of
@@ -23,10 +24,10 @@ NOISE, VOICES = 30, 35  # streams of random numbers
 def make(context: Context) -> None:
     """Write ``latents.safetensors`` (test latents, terms, logits, VC-mCAS averages) and ``voices.safetensors``."""
     device, speech = device_of(context), load(context.prepared)
-    model = build_model(context.dataset, context.run.seed, device)
+    model = build_model(context.speech, context.run.seed, device)
     load_weights(context.workspace / "runs/train" / context.run.name / "model.safetensors", model)
     train, valid, test = (segments(speech, part, device) for part in ("train", "valid", "test"))
-    drawn = generator(device, context.dataset.embed.eval_seed, NOISE)
+    drawn = generator(device, context.speech.embed.eval_seed, NOISE)
     found = embed_test(model, test, drawn)
     latents = {f"test_{name}": value for name, value in found.items()}
     pairs = (torch.from_numpy(speech.lists[f"vc_{sex}"]) for sex in ("male", "female"))
@@ -44,9 +45,9 @@ def core(speech: Speech, test: Segments) -> Segments:
     return Segments(test.frames, starts, speech.segment, test.device)
 
 
-def _voices(context: Context, model: nn.Module, speech: Speech, test: Segments, z_mean: Tensor) -> dict[str, Tensor]:
+def _voices(context: Context, model: SpeechVae, speech: Speech, test: Segments, z_mean: Tensor) -> dict[str, Tensor]:
     """Converted utterances to listen to: normalised frames of each pair, and which utterances they are."""
-    params, spans = context.dataset.embed, speech.of("test")
+    params, spans = context.speech.embed, speech.of("test")
     members = core_of(spans).tolist()
     rng = np.random.default_rng([params.eval_seed, VOICES])
     chosen = [spans[number] for number in members]

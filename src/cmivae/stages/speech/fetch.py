@@ -10,7 +10,7 @@ from cmivae.registry import CORPORA, load
 
 def make(context: Context) -> None:
     """Write ``utterances.csv``; the corpus stays where it is, and ``run.json`` says where that was."""
-    corpus = load(CORPORA[context.dataset.reader])(context.dataset.data)
+    corpus = load(CORPORA[context.speech.reader])(context.speech.data)
     root = given_root(context) or corpus.obtain(context.folder)
     utterances = corpus.index(root)
     save_index(utterances, context.folder)
@@ -24,5 +24,5 @@ def given_root(context: Context) -> Path | None:
     """The user's own copy: of the command line, or of params, where a path is relative to the workspace."""
     if context.source is not None:
         return Path(context.source).expanduser().absolute()
-    source = context.dataset.data.source
+    source = context.speech.data.source
     return None if source is None else (context.workspace / Path(source).expanduser()).absolute()

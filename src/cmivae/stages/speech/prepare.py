@@ -13,9 +13,9 @@ def make(context: Context) -> None:
     """Read the indexed audio, each file checked by its hash, and write the prepared corpus."""
     device_of(context)  # threads, and kernels that give the same bits each time
     raw = context.input(f"data/raw/{context.dataset_name}")
-    source = context.dataset.data.source or raw.values["source"]  # as params say now, or as it was indexed
+    source = context.speech.data.source or raw.values["source"]  # as params say now, or as it was indexed
     root = (context.workspace / Path(source).expanduser()).absolute()
     if root.is_file():  # a manifest: paths are relative to its folder
         root = root.parent
-    utterances = with_validation(load_index(raw.path.parent), context.dataset.data)
-    prepare(utterances, root, context.dataset.data, context.folder, context.params.compute.threads)
+    utterances = with_validation(load_index(raw.path.parent), context.speech.data)
+    prepare(utterances, root, context.speech.data, context.folder, context.params.compute.threads)

@@ -1,6 +1,7 @@
 """Converted voices to listen to: sounds, a sheet of spectrograms and a page for each run, and one page over all."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from cmivae.data.features import magnitude
 from cmivae.data.speech import Span, Speech, load
+from cmivae.data.tensors import read_tensors
 from cmivae.evaluation.vocoder import Stft, check_sound, level, to_wav, to_wave
 from cmivae.progress import log
 from cmivae.provenance.context import Context
@@ -27,7 +29,7 @@ def make_voices(context: Context, name: str, figure: Figure, cells: list[Cell]) 
     """Write ``<name>/index.html`` and ``<name>/<config>-s<seed>/`` for each run of the figure's configurations."""
     folder, params = context.folder / name, context.params
     speech = load(context.workspace / "data/prepared" / figure.dataset)
-    data = params.datasets[figure.dataset].data
+    data = cast(SpeechData, params.datasets[figure.dataset].data)  # study.checks lets no other kind have a page
     runs = [run for key in figure.configs for run in expand(params) if run.key == key]
     views = [_run(context, run, folder, speech, data, cells) for run in runs]
     write_text(folder / "index.html", overview(views, title=figure.title, label=params.label, note=params.note))
@@ -36,7 +38,7 @@ def make_voices(context: Context, name: str, figure: Figure, cells: list[Cell]) 
 def _run(context: Context, run: Run, folder: Path, speech: Speech, data: SpeechData, cells: list[Cell]) -> RunView:
     record, params = context.input(f"runs/embed/{run.name}"), context.params
     name = f"{run.key}-s{run.seed}"
-    model = objective_name(run.config.objective, kind="speech")
+    model = objective_name(run.config.variant, kind="speech")
     title = f"{model}, γ {run.config.gamma:g}, seed {run.seed}" if run.config.gamma else f"{model}, seed {run.seed}"
     if record.status == "failed":
         log.error("voices: %s failed and has no voice", run.name)
@@ -54,7 +56,7 @@ def _run(context: Context, run: Run, folder: Path, speech: Speech, data: SpeechD
 
 
 def _pairs(record: Record, folder: Path, speech: Speech, data: SpeechData) -> tuple[PairView, ...]:
-    stored = load_file(record.path.parent / "voices.safetensors")
+    stored = read_tensors(record.path.parent / "voices.safetensors", load_file)
     pairs, frames = [], speech.frames("test")
     for number, pair in enumerate(stored["pairs"].tolist()):
         source, target = (speech.of("test")[index] for index in pair)
