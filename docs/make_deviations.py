@@ -44,7 +44,6 @@ ALTERNATIVES = (  # entry, data set, key, value
     ("D15", "digits", "model.block", "plain"),
     ("D21", "digits", "train.d_batch", "fresh"),
     ("D22", "digits", "train.clip", 0.0),
-    ("D14", "digits", "model.long_skips", "he"),
     ("D16", "digits", "model.encoder", "conv"),
     ("D13", "digits", "model.z_inject", "input"),
     ("D2", "synth", "data.norm", "mvn"),
