@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := export PATH="$$PWD/.venv/bin:$$PATH" OMP_NUM_THREADS=1 DVC_NO_ANALYTICS=1;
 
-.PHONY: setup demo extensions test test-slow lint bench lock
+.PHONY: setup demo extensions test test-slow test-cluster test-browser lint bench determinism lock
 
 setup: $(READY)
 
@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(RUN) cd demo; git rev-parse --git-dir >/dev/null 2>&1 || dvc config --local core.no_scm true
 	@$(RUN) cd demo && dvc repro && cat results/tables/*.md
-	@echo "Tables: demo/results/tables   Figures: demo/results/figures   One run: demo/runs/train/digits-cmi-g060/s0"
+	@echo "Tables: demo/results/tables   Figures: demo/results/figures   Report: demo/results/report/report.html   One run: demo/runs/train/digits-cmi-g060/s0"
 
 # What the paper names as future work, at the size of the demo's digits (docs/extensions.md).
 extensions: $(READY)
@@ -31,6 +31,15 @@ test: $(READY)
 test-slow: $(READY)
 	@$(RUN) pytest -n 2 --dist loadfile -m slow --timeout 1800 --durations 10
 
+# The demo through the profile `slurm` on a one-node Slurm that it installs and starts (Debian, as root, no systemd).
+test-cluster: $(READY)
+	@$(RUN) python tests/cluster/run.py
+
+# The report's page in a real browser. The suite has these tests too, but leaves them out where there is no Chromium.
+test-browser: $(READY)
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { echo "Chromium is missing: apt-get install chromium (as root), then make test-browser" >&2; exit 1; }
+	@$(RUN) CMIVAE_BROWSER=required pytest -m browser tests/report
+
 # snakemake --lint wants a container a rule; its other findings count.
 lint: $(READY)
 	@$(RUN) ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy
@@ -38,6 +47,10 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(RUN) python benchmarks/run.py
+
+# Measures which changes keep the bits of a small study, and writes the page (about 8 minutes of one core).
+determinism: $(READY)
+	@$(RUN) python docs/make_determinism.py docs/determinism.md
 
 # Makes requirements.lock anew from pyproject.toml (needs uv).
 lock:

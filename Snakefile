@@ -11,6 +11,9 @@ include: "workflow/rules/common.smk"
 configfile: "params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 validate(config, "workflow/schemas/params.schema.json", set_default=False)
 
 

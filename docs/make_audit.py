@@ -170,7 +170,7 @@ def masked(text: str) -> str:
     )
     text = re.sub(r"made \S+T[\d:]+Z|python \S+  torch \S+", "THEN", text)
     text = re.sub(r"measured on.*", "measured on", text)
-    text = re.sub(r"(?m)^  (fetch|prepare|train|embed|baseline|evaluate|tables|figures) .*$", r"  \1", text)
+    text = re.sub(r"(?m)^  (fetch|prepare|train|embed|baseline|evaluate|tables|figures|report) .*$", r"  \1", text)
     text = re.sub(r"lock \w+…", "lock", text)
     text = re.sub(r"git \S+ (clean|dirty)", "GIT", text)  # as the code lay there when it was asked
     text = re.sub(r"\b(?=[a-f]*\d)[0-9a-f]{7,}\b", "H", text)

@@ -11,10 +11,8 @@ settings.load_profile("cmivae")
 
 
 @pytest.fixture(autouse=True)
-def logger_as_it_was():
-    """A test that runs a command sets up our logger; the next one on the same worker must not notice."""
+def logger_as_it_came():
+    """A command that a test or a fixture of a whole module runs sets up our logger: no test must notice."""
     log = logging.getLogger("cmivae")
-    handlers, level, propagate = log.handlers, log.level, log.propagate
-    yield
-    log.handlers, log.propagate = handlers, propagate
-    log.setLevel(level)
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RUN_STAGES = ("train", "embed", "evaluate")
 DATASET_STAGES = ("fetch", "prepare", "baseline")
-RESULT_STAGES = ("tables", "figures")
+RESULT_STAGES = ("tables", "figures", "report")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,8 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("seed", type=int, help="one of params.yaml:seeds")
         command.set_defaults(stage=stage)
     for stage in RESULT_STAGES:
-        command = _command(commands, stage, _stage, f"make the {stage}", f"cmivae {stage}")
+        call = _report if stage == "report" else _stage
+        command = _command(commands, stage, call, f"make the {stage}", f"cmivae {stage}")
         command.set_defaults(stage=stage)
+        if stage == "report":
+            command.add_argument("--live", type=Path, metavar="FILE", help="of what there is now, finished or not")
     _command(commands, "check", _check, "check params.yaml and count the runs", "cmivae -C demo check")
     _command(commands, "stale", _stale, "say what is not current, and why", "cmivae -C demo stale")
     show = _command(commands, "show", _show, "print the tables from all runs there are", "cmivae -C demo show")
@@ -100,6 +103,17 @@ def _stage(options: argparse.Namespace) -> None:
     study = _study(options)
     artefact = locate(study, options.stage, **_where(options))
     build(options.workspace, study, artefact, force=options.force, source=getattr(options, "source", None))
+
+
+def _report(options: argparse.Namespace) -> None:
+    if options.live is None:
+        _stage(options)
+        return
+    from cmivae.report.live import write_live
+
+    found = write_live(options.workspace, _study(options), options.live)
+    print(f"{options.live}: {found.current} of {found.total} artefacts are current, {len(found.stale)} stale, "
+          f"{len(found.missing)} not made; stale ones are in no number")  # fmt: skip
 
 
 def _where(options: argparse.Namespace) -> dict:

@@ -8,7 +8,7 @@ from typing import Any
 from cmivae.errors import UserError
 from cmivae.provenance.io import disk_error
 from cmivae.provenance.ledger import RECORD
-from cmivae.provenance.orchestrator import IN_JOB, claim, only_looks
+from cmivae.provenance.orchestrator import IN_JOB, claim, only_looks, release
 from cmivae.provenance.specs import Study
 from cmivae.provenance.staleness import spec_path, sync
 from cmivae.study.loading import load_params
@@ -33,6 +33,7 @@ def open_study(path: str = "params.yaml") -> "Workflow":
             os.environ[IN_JOB] = "1"
     except (UserError, OSError) as error:
         known = error if isinstance(error, UserError) else disk_error(error.filename or "", error)
+        release()
         _say(str(known))
         os._exit(known.code)  # Snakemake would turn it into a traceback and exit code 1
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # jobs find this cmivae
@@ -53,8 +54,12 @@ class Workflow:
         self.threads = params.compute.threads
         self.baselines = [_record(a.folder) for a in study.of_stage("baseline")]
         self.tables = ["results/tables/cells.jsonl"]
-        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("csv", "md", "tex")]
-        self.figures = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
+        self.tables += [f"results/tables/{name}.{suffix}" for name in params.tables for suffix in ("md", "tex")]
+        self.table_files = [f"results/tables/{name}.csv" for name in params.tables]  # that Snakemake's report shows
+        self.report = "results/report/report.html"
+        drawn = [path for name, figure in params.figures.items() for path in _figure_files(name, figure)]
+        self.pictures = [path for path in drawn if path.endswith(".png")]  # that Snakemake's report shows
+        self.figures = [path for path in drawn if path not in self.pictures]
 
     def spec(self, folder: str) -> str:
         """Spec file of an artefact; wildcards may stand in ``folder``."""

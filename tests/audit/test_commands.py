@@ -206,7 +206,7 @@ def test_why_names_the_cause_and_what_must_be_made_again(other, say):
     edit(other, "c: 1.0", "c: 2.0")
     text = say("why", RUN, at=other)
     assert "param   c: made with 1.0, params.yaml says 2.0" in text
-    assert "to make again: evaluate; and below: tables, figures" in text
+    assert "to make again: evaluate; and below: tables, figures, report" in text
     assert "stays as it is: raw, prepared, train, embed" in text
     assert "STALE runs/evaluate/digits-cmi-g030/s0" in say("why", f"runs/evaluate/{RUN}", at=other)
     assert "digits-vanilla" not in say("why", CELL, at=other)

@@ -9,8 +9,10 @@ import pytest
 import yaml
 from built import copy
 
+from cmivae.audit import export as module
 from cmivae.audit.book import Book
-from cmivae.audit.export import export
+from cmivae.cli import main
+from cmivae.errors import UserError
 
 pytest.importorskip("rocrate", reason="ro-crate-py is an extra: pip install cmivae[rocrate]")
 VALIDATOR = os.environ.get("ROC_VALIDATOR", "")  # a Python that has roc-validator and rocraters
@@ -22,7 +24,7 @@ def crate_of(space, folder, by=None):
     """A crate of a built workspace, and its entities by id."""
     fake = copy(space, folder / "with rules")
     (fake / "Snakefile").write_text("# rules\n")
-    export(Book(fake), str(folder / "crate"), ro_crate=True, by=by)
+    module.export(Book(fake), str(folder / "crate"), ro_crate=True, by=by)
     return folder / "crate", graph_of(folder / "crate")
 
 
@@ -92,6 +94,27 @@ def test_without_a_name_nobody_is_named(sounds):
     assert graph[graph["./"]["author"]["@id"]]["name"] == "the cmivae authors"
 
 
+@pytest.mark.parametrize("who", ["Jane Doe, 12", ", 0000-0002-1825-0097", "Jane Doe, Somewhere", ""])
+def test_a_name_that_cannot_be_read_is_refused(who, space, tmp_path):
+    with pytest.raises(UserError, match="is not NAME or NAME, ORCID"):
+        crate_of(space, tmp_path, who)
+    assert not (tmp_path / "crate").exists()
+
+
+@pytest.mark.parametrize("text", ["authors: [", "- a list"])
+def test_a_citation_that_cannot_be_read_is_named(text, space, tmp_path, monkeypatch):
+    (tmp_path / "CITATION.cff").write_text(text)
+    monkeypatch.setattr(module, "REPOSITORY", tmp_path)
+    with pytest.raises(UserError) as error:
+        crate_of(space, tmp_path)
+    assert error.value.where == "CITATION.cff"
+
+
+def test_a_name_without_a_crate_is_a_mistake(space, tmp_path, capsys):
+    assert main(["-C", str(space), "export", str(tmp_path / "x"), "--by", "Jane Doe"]) == 2
+    assert "add --ro-crate" in capsys.readouterr().err
+
+
 def test_a_run_that_failed_is_said_to_have_failed(space, tmp_path):
     from cmivae.audit.crate_run import FAILED, _action
     from cmivae.provenance.ledger import Record
@@ -129,8 +152,6 @@ def test_the_public_validator_accepts_crates_of_images_and_of_speech(images, sou
 
 
 def test_all_that_is_recommended_is_there_once_the_citation_is_filled_in(space, tmp_path, monkeypatch, validate):
-    from cmivae.audit import export as module
-
     fake = tmp_path / "repository"
     fake.mkdir()
     for name in module.OF_CODE:

@@ -94,8 +94,9 @@ def test_all_keys_of_the_demo_are_changed_in_one_of_the_two():
 
 @pytest.mark.parametrize(
     ("key", "value", "made"),
-    [("style.dpi", 61, {"figures"}), (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures"}),
-     ("note", "other", {"tables", "figures"}), ("compute.checkpoint_minutes", 1.0, set())],
+    [("style.dpi", 61, {"figures", "report"}),
+     (f"{D}.evaluate.c", 2.0, {"evaluate", "baseline", "tables", "figures", "report"}),
+     ("note", "other", {"tables", "figures", "report"}), ("compute.checkpoint_minutes", 1.0, set())],
 )  # fmt: skip
 def test_what_is_really_made_again_is_what_was_predicted(key, value, made, space, tmp_path):
     fake = copy(space, tmp_path / "fake")
@@ -112,7 +113,7 @@ def test_a_seed_or_a_configuration_more_leaves_all_other_runs_current(space, tmp
     study = Study(load_params(tmp_path / "params.yaml"))
     stale = {folder for folder, artefact in study.artefacts.items() if state(space, artefact) is not None}
     new = {f for f, a in study.artefacts.items() if a.run and (a.run.seed == 5 or a.run.config.objective == "mi")}
-    assert stale == new | {"results/tables", "results/figures"}
+    assert stale == new | {"results/tables", "results/figures", "results/report"}
 
 
 # --- code ------------------------------------------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from workspace import Workspace
 
 RUNS = ["digits-cmi-g030/s0", "digits-vanilla/s0", "voices-cmi-g080/s0"]  # of images and of speech
 STAGES = ("embed", "evaluate", "train")
-RESULTS = ["results/figures", "results/tables"]
+RESULTS = ["results/figures", "results/report", "results/tables"]
 SHOWN = sorted(
     [f"figures/{name}.{suffix}" for name in ("X3", "X5") for suffix in ("csv", "pdf", "png")]
     + [f"figures/X6/voices-cmi-g080-s0/sheet.{suffix}" for suffix in ("csv", "pdf", "png")]
     + [f"figures/X6/voices-cmi-g080-s0/pair1-{voice}.wav"
        for voice in ("source", "target", "converted", "reconstruction")]
-    + ["figures/X6/index.html", "figures/X6/voices-cmi-g080-s0/index.html", "tables/cells.jsonl"]
+    + ["figures/X6/index.html", "figures/X6/voices-cmi-g080-s0/index.html", "report/report.html", "tables/cells.jsonl"]
     + [f"tables/{name}.{suffix}" for name in ("X1", "X4") for suffix in ("csv", "md", "tex")]
 )  # fmt: skip
 
@@ -65,15 +65,16 @@ class TestDoors:
         assert clone.planned() == {}
         assert "up to date" in clone.run("dvc", "status").stdout
         clone.edit("params.yaml", "lr: 0.003", "lr: 0.004")
-        assert clone.planned() == {"train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1}
+        assert clone.planned() == {"train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1, "report": 1}
         clone.edit("params.yaml", "lr: 0.004", "lr: 0.003")
         assert clone.planned() == {}
         clone.edit("params.yaml", "cmi-g030", "cmi-g040")
         clone.edit("params.yaml", "gamma: 0.3", "gamma: 0.4")
-        assert clone.planned() == {"train": 1, "embed": 1, "evaluate": 1, "tables": 1, "figures": 1}
+        assert clone.planned() == {"train": 1, "embed": 1, "evaluate": 1, "tables": 1, "figures": 1, "report": 1}
         clone.edit("params.yaml", "seconds: 0.6", "seconds: 0.7")  # of speech alone
         assert clone.planned() == {
-            "fetch": 1, "prepare": 1, "baseline": 1, "train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1
+            "fetch": 1, "prepare": 1, "baseline": 1, "train": 2, "embed": 2, "evaluate": 2,
+            "tables": 1, "figures": 1, "report": 1,
         }  # fmt: skip
 
     def test_audit_and_verify_work_in_a_fresh_clone(self, space, tmp_path):
@@ -117,16 +118,32 @@ class TestDoors:
         (space.folder / "dvc.lock").unlink()
         made = space.made(lambda: space.snakemake())
         assert sorted(made) == [name for name in everything(RUNS) if not name.startswith("data/")]
-        assert space.tables() == before
+        after = space.tables()
+        page, old = after.pop("report/report.html"), before.pop("report/report.html")
+        assert after == before
+        assert page != old  # it tells when the runs were made, and how long they took
+        shutil.rmtree(space.folder / "results/report")
+        assert space.made(lambda: space.run("dvc", "repro", "--force", "--single-item", "report")) == ["results/report"]
+        assert space.tables()["report/report.html"] == page  # the other door, the same records: the same bytes
         assert "recorded" in space.run("cmivae", "record").stderr
         assert (space.folder / "dvc.lock").read_text().count("cmd:") == lock.count("cmd:")
         assert dvc_did_nothing(space)
         assert space.planned() == {}
         space.commit("built by the other door")
 
+    def test_snakemake_reports_tables_figures_and_the_page(self, space):
+        target = space.folder.parent / "report.html"
+        shown = space.snakemake("--report", str(target)).stderr
+        for name in ("X1.csv", "X4.csv", "X3.png", "X5.png", "report.html"):
+            assert f"Adding {name}" in shown
+        text = target.read_text()
+        for category in ("Tables", "Figures", "Report"):
+            assert f'"{category}"' in text
+        assert "two small runs for the tests of the doors" in text  # the note is in every caption
+
     def test_a_plot_param_remakes_figures_only(self, space):
         space.edit("params.yaml", "dpi: 60", "dpi: 70")
-        assert space.made(lambda: space.run("dvc", "repro")) == ["results/figures"]
+        assert space.made(lambda: space.run("dvc", "repro")) == ["results/figures", "results/report"]
 
     def test_a_seed_more_trains_only_the_new_runs(self, space):
         space.edit("params.yaml", "seeds: [0]", "seeds: [0, 1]")
@@ -135,7 +152,7 @@ class TestDoors:
         assert sorted(made) == sorted([*RESULTS, *(f"runs/{stage}/{run}" for stage in STAGES for run in new)])
         assert dvc_did_nothing(space)
         space.edit("params.yaml", "seeds: [0, 1]", "seeds: [0]")
-        assert space.planned() == {"tables": 1, "figures": 1}
+        assert space.planned() == {"tables": 1, "figures": 1, "report": 1}
         space.snakemake()
         refused = space.run("cmivae", "record", ok=False)
         assert "belongs to no run of the study" in refused.stderr
@@ -173,7 +190,7 @@ class TestDoors:
         assert space.planned() == {}
         assert space.made(lambda: space.run("dvc", "repro")) == []
         space.edit(model, "SKIP = 3", "SKIP = 3 + 0")
-        assert space.planned() == {"train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1}
+        assert space.planned() == {"train": 2, "embed": 2, "evaluate": 2, "tables": 1, "figures": 1, "report": 1}
         refused = space.run("cmivae", "embed", "digits-vanilla", "0", ok=False)
         assert refused.returncode == 2
         assert "STALE runs/train/digits-vanilla/s0: made with other code: cmivae.models.pixelcnn_vae" in refused.stderr

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from test_resume import make_job, same_bits
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cmivae.errors import UserError
 from cmivae.models.critics import ImageCritic
@@ -67,6 +68,25 @@ def test_epochs_visit_every_item_once_in_a_new_order(tmp_path):
     first, second = trainer._order(0).clone(), trainer._order(1).clone()
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(44))
     assert not torch.equal(first, second)
+
+
+class NoValues(TorchDispatchMode):
+    """Refuses operations that need a value on the host, for which a GPU would be waited."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func.overloadpacket.__name__ not in ("_local_scalar_dense", "nonzero", "masked_select"), func
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("changes", [{}, {"d_batch": "fresh"}, {"precision": "bf16"}], ids=str)
+@pytest.mark.parametrize("objective", ["beta", "mi", "cmi"])
+def test_a_step_asks_for_no_value(tmp_path, objective, changes):
+    trainer = Trainer(make_job(tmp_path, objective, **changes))
+    trainer._order(0)  # once an epoch, on the host
+    with NoValues():
+        trainer._update(trainer.job.train[trainer._order(0)[:8]])
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), NoValues():
+        trainer._check()  # which a GPU is asked each 25 steps
 
 
 @pytest.mark.parametrize("where", ["weights", "gradient", "critic"])

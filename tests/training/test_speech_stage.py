@@ -59,6 +59,7 @@ def space(prepared) -> Path:
         assert call(prepared, stage, config, "0") == 0
     assert call(prepared, "tables") == 0
     assert call(prepared, "figures") == 0
+    assert call(prepared, "report") == 0
     return prepared
 
 
@@ -73,7 +74,14 @@ def test_what_each_stage_leaves(space):
     assert "critic_zs.safetensors" not in read_record(space, f"runs/train/{RUNS[0]}").values["files"]
     assert record["selected"]["epoch"] == 10
     assert read_record(space, "data/raw/voices").values["source"] == "corpus/list.csv"
-    folders = ["data/raw/voices", "data/prepared/voices", "runs/baseline/voices", "results/tables", "results/figures"]
+    folders = [
+        "data/raw/voices",
+        "data/prepared/voices",
+        "runs/baseline/voices",
+        "results/tables",
+        "results/figures",
+        "results/report",
+    ]
     for folder in [*folders, *(f"runs/{stage}/{run}" for stage in ("train", "embed", "evaluate") for run in RUNS)]:
         found = read_record(space, folder)
         assert found.status == "complete", folder

@@ -23,6 +23,7 @@ LAYERS = (
     ("results",),
     ("stages", "workflow"),
     ("audit",),
+    ("report",),
     ("cli", "__main__"),
 )
 RESULTS_MAY_IMPORT = ("results", "provenance.io", "study", "errors", "registry", "progress")

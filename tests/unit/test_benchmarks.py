@@ -1,4 +1,4 @@
-"""The benchmark runs, and its peers compute the same as our fast paths."""
+"""The benchmark runs, its peers compute the same as our fast paths at other weights and data, and it says NO."""
 
 import json
 import subprocess
@@ -9,39 +9,133 @@ import numpy as np
 import pytest
 import torch
 
+from cmivae.data.features import Features
+from cmivae.models.pixelcnn_vae import PixelCnnVae
+from cmivae.study import params as study
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SMALL = {"channels": 4, "encoder_channels": 4, "kernels": (5, 3, 3), "cut": 1, "encoder_out": 8}
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
 def test_smoke(tmp_path):
-    for name in ("run.py", "peers.py"):
-        (tmp_path / name).write_bytes((BENCHMARKS / name).read_bytes())
-    command = [sys.executable, str(tmp_path / "run.py"), "--smoke"]
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--smoke", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "not a measurement" in done.stdout
-    results = json.loads((tmp_path / "result.json").read_text())["results"]
-    assert [name.partition(",")[0] for name in results] == ["VAE step", "sampling", "EER"]
-    assert all(found["ratio"] > 0 for found in results.values())
+    assert torch.cuda.is_available() or "no device at hand" in done.stdout
+    values = json.loads((tmp_path / "result.json").read_text())
+    from run import ROWS
+
+    results = values["results"]
+    assert [row.key for row in ROWS] == [key for key in results if not key.startswith("cuda")]
+    assert all(found["ratio"] > 0 and found["repeats"] == 1 for found in results.values())
+    assert {key for key, found in results.items() if found["equal"] is None} == {"cmi_over_beta"}
+    assert all(found["what"] in (tmp_path / "result.md").read_text() for found in results.values())
 
 
-def test_the_dense_peer_is_the_same_network(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from peers import with_dense_masks
+def test_what_is_asked_of_the_paper_sizes():
+    from run import ROWS
 
-    from cmivae.models.pixelcnn_vae import PixelCnnVae
-    from cmivae.study import params as study
+    bars = {row.key: row.bar for row in ROWS if row.bar is not None}
+    assert bars == {
+        "beta_step": 1.4, "cmi_step": 1.8, "cmi_over_beta": 1.7, "sampling": 600, "dsae_step": 0.9,
+        "features_segment": 6, "features_file": 1.5, "eer": 15, "svm": 5,
+    }  # fmt: skip
 
-    params = study.PixelCnnVae(name="pixelcnn_vae", channels=4, encoder_channels=4, kernels=(5, 3), cut=1)
-    ours, peer = PixelCnnVae(params).double().eval(), with_dense_masks(PixelCnnVae(params).double().eval())
+
+def test_medians_spread_and_bars():
+    from measure import Case, Row, measure
+
+    class Sizes:
+        device = "cpu"
+
+    called = []
+
+    def row(key: str, **asked) -> Row:
+        case = Case(lambda: called.append(key), lambda: called.append(f"{key} peer"), lambda: 1e-3, 2, 10.0)
+        return Row(key, "what", "peer", lambda sizes: case, "values", 1e-4, **asked)
+
+    found = measure([row("a", bar=1e9), row("b", bar=1e9, at_most=True), row("c")], Sizes(), 5)
+    assert [found[key]["met"] for key in "abc"] == [False, True, None]
+    assert all(not each["equal"] and each["difference"] == 1e-3 and each["repeats"] == 5 for each in found.values())
+    assert all(each["ratio_min"] <= each["ratio"] <= each["ratio_max"] for each in found.values())
+    assert all(called.count(key) == called.count(f"{key} peer") == 1 + 2 * 5 for key in "abc")
+
+
+def test_a_run_whose_outputs_differ_fails(monkeypatch, tmp_path, capsys):
+    import run
+    from measure import Case, Row
+
+    wrong = Row("wrong", "two numbers", "another", lambda sizes: Case(int, int, lambda: 0.5), "values", 1e-9)
+    monkeypatch.setattr(run, "ROWS", [wrong])
+    monkeypatch.setattr(run.cuda, "ROWS", [])
+    monkeypatch.setattr(sys, "argv", ["run.py", "--repeats", "1", "--out", str(tmp_path)])
+    threads = torch.get_num_threads()
+    try:
+        assert run.main() == 1
+    finally:
+        torch.set_num_threads(threads)
+    printed = capsys.readouterr()
+    assert "NO: 5.0e-01" in printed.out
+    assert "outputs differ: wrong" in printed.err
+
+
+@pytest.mark.parametrize("block", ["residual", "plain"])
+def test_the_plain_network_has_the_same_logits_losses_and_gradients(block):
+    from peers_image import plain_twin
+    from rows_image import step_difference
+
+    params = study.PixelCnnVae(name="pixelcnn_vae", block=block, **SMALL)
     drawn = torch.Generator().manual_seed(3)
+    model = PixelCnnVae(params, drawn).double().eval()
+    twin = plain_twin(model, params).eval()
     x = (torch.rand(2, 1, 28, 28, generator=drawn) < 0.3).double()
     z = torch.randn(2, 32, generator=drawn, dtype=torch.float64)
-    assert torch.allclose(ours.logits(x, z), peer.logits(x, z), atol=1e-12)
+    assert torch.allclose(model.logits(x, z), twin.logits(x, z)[0], rtol=0, atol=1e-12)
+    assert step_difference(params, study.Critic(channels=4), with_critic=True) < 1e-9
+
+
+def test_a_wrong_network_would_be_seen(monkeypatch):
+    import rows_image
+
+    params = study.PixelCnnVae(name="pixelcnn_vae", **SMALL)
+    right = rows_image.plain_twin
+
+    def wrong(model, params):
+        twin = right(model, params)
+        with torch.no_grad():
+            twin.layers[1].expand.weight.mul_(1.001)
+        return twin
+
+    monkeypatch.setattr(rows_image, "plain_twin", wrong)
+    assert rows_image.step_difference(params, study.Critic(channels=4), with_critic=False) > 1e-6
+
+
+def test_the_step_by_step_dsae_has_the_same_loss_and_gradients():
+    from rows_speech import dsae_difference
+
+    assert dsae_difference(study.Dsae(name="dsae", z_dim=3, s_dim=5, hidden=7)) < 1e-9
+
+
+@pytest.mark.parametrize("framing", ["utterance", "center_drop"])
+def test_librosa_style_spectra_are_ours(framing):
+    from peers_speech import per_file, per_segment
+
+    rng = np.random.default_rng(5)
+    waves = [(0.1 * rng.normal(size=size)).astype(np.float32) for size in (3200, 9999, 30_000)]
+    features = Features(study.SpeechData(framing=framing))
+    ours = np.concatenate([features(wave).numpy() for wave in waves])
+    peer = (per_file if framing == "utterance" else per_segment)(waves, features.data.floor)
+    np.testing.assert_allclose(np.exp(ours), np.exp(np.concatenate(peer)), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("decimals", [12, 1])
-def test_the_roc_peer_has_the_same_eer(monkeypatch, decimals):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from peers import roc_equal_error_rate
+def test_the_roc_peer_has_the_same_eer(decimals):
+    from peers_metrics import roc_equal_error_rate
 
     from cmivae.evaluation.verification import equal_error_rate
 

@@ -24,18 +24,16 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def claim(tmp_path, monkeypatch):
+def claim(tmp_path):
     """``claim`` in this process, in ``tmp_path``; what it says; what it holds is given back at the end."""
-    kept, said = [], []
-    monkeypatch.setattr(orchestrator.atexit, "register", lambda *call: kept.append(call))
+    said = []
 
     def call(**options):
         orchestrator.claim(tmp_path, say=said.append, **options)
         return said
 
     yield call
-    for function, *arguments in kept:
-        function(*arguments)
+    orchestrator.release()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from unsafe import unquoted, unsafe
 
 ROOT = tiny.REPOSITORY
 CODE = sorted(path for top in ("src", "tests", "benchmarks", "docs", "workflow") for path in (ROOT / top).rglob("*.py"))
+ON_PURPOSE = {ROOT / "tests/faults/test_pickles.py"}  # makes hostile files, to see them refused
 BAD = (
     "import pickle", "import pickle as p", "from pickle import loads", "from joblib import dump", "import dill",
     "import shelve", "import marshal", "import numpy, cloudpickle",
@@ -43,13 +44,13 @@ GOOD = (
     "import yaml\nyaml.safe_load(f)", "import yaml\nyaml.load(f, Loader=_SafeLoader)", "import json\njson.load(f)",
     "import numpy as np\nnp.load(f)", "import numpy as np\nnp.load(f, allow_pickle=False)",
     "tar.extractall(x, filter='data')", "tar.extractfile(m)", "import subprocess\nsubprocess.run(['ls'], check=True)",
-    "import torch\ntorch.compile(model)", "yaml.SafeLoader",
+    "import torch\ntorch.compile(model)", "yaml.SafeLoader", "class P:\n    compile: bool = False",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", CODE, ids=short)
 def test_no_code_does_what_is_unsafe(path):
-    assert unsafe(ast.parse(path.read_text())) == []
+    assert unsafe(ast.parse(path.read_text())) == [] or path in ON_PURPOSE
 
 
 @pytest.mark.parametrize("text", BAD)

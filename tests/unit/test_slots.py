@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 
@@ -18,7 +20,8 @@ def machine(tmp_path, monkeypatch):
     tool.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho 'GPU 1: A (UUID: y)'\n")
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.delenv(slots.VISIBLE, raising=False)
+    for name in (slots.VISIBLE, "SLURM_JOB_ID", "SLURM_STEP_ID"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
@@ -66,3 +69,56 @@ def test_more_jobs_share_a_device_when_asked(monkeypatch):
 def test_what_a_scheduler_gave_is_all_there_is(monkeypatch):
     monkeypatch.setenv(slots.VISIBLE, "5,7")
     assert slots.devices() == ["5", "7"]
+
+
+JOB = """
+import sys
+from cmivae.provenance import slots
+slots.WAIT = 0.02
+with slots.gpu_slot() as name:
+    print(name, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def jobs(machine, tmp_path):
+    """Starts processes that hold a device until they are told to end."""
+    started = []
+
+    def start(**environment: str) -> subprocess.Popen:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        environment = os.environ | {"TMPDIR": str(tmp_path)} | environment
+        started.append(subprocess.Popen([sys.executable, "-c", JOB], env=environment, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_jobs_take_distinct_devices_and_a_killed_one_frees_its_own_for_who_waits(jobs):
+    first, second = jobs(), jobs()
+    taken = [each.stdout.readline().strip() for each in (first, second)]
+    assert sorted(taken) == ["0", "1"]
+    third = jobs()
+    with pytest.raises(subprocess.TimeoutExpired):
+        third.wait(0.5)
+    first.kill()
+    assert third.stdout.readline().strip() == taken[0]
+    fourth = jobs()
+    second.stdin.write("\n")
+    second.stdin.flush()
+    assert fourth.stdout.readline().strip() == taken[1]
+
+
+def test_jobs_of_slurm_do_not_wait_for_each_other_and_trainings_in_one_allocation_do(jobs):
+    given = {slots.VISIBLE: "0", "SLURM_STEP_ID": "0"}  # with cgroups each job counts its own devices from 0
+    first, second = jobs(**given, SLURM_JOB_ID="7"), jobs(**given, SLURM_JOB_ID="8")
+    assert [each.stdout.readline() for each in (first, second)] == ["0\n", "0\n"]
+    other = jobs(**given, SLURM_JOB_ID="7")
+    with pytest.raises(subprocess.TimeoutExpired):
+        other.wait(0.5)
+    first.kill()
+    assert other.stdout.readline() == "0\n"

@@ -18,7 +18,7 @@ D, S = "datasets.digits", "datasets.synth"
 KINDS = {"image": D, "speech": S}  # where the demo has a data set of each kind
 
 RUNS = {"train", "embed", "evaluate"}
-RESULTS = {"tables", "figures"}
+RESULTS = {"tables", "figures", "report"}
 DATA = {"prepare", "baseline"} | RUNS | RESULTS
 RAW = DATA | {"fetch"}
 TRAIN = RUNS | RESULTS
@@ -73,6 +73,7 @@ CHANGES = {
     f"{D}.train.valid_every": (2, TRAIN),
     f"{D}.train.online_estimator": (False, TRAIN),
     f"{D}.train.precision": ("bf16", TRAIN),
+    f"{D}.train.compile": (True, TRAIN),
     f"{D}.embed.eval_seed": (1, EMBED),
     f"{D}.embed.decodes": (6, EMBED),
     f"{D}.embed.mcas_z": ("sample", EMBED),
@@ -136,6 +137,7 @@ CHANGES = {
     f"{S}.train.valid_every": (2, TRAIN),
     f"{S}.train.online_estimator": (False, TRAIN),
     f"{S}.train.precision": ("bf16", TRAIN),
+    f"{S}.train.compile": (True, TRAIN),
     f"{S}.embed.eval_seed": (1, EMBED),
     f"{S}.embed.posthoc.inits": (2, EMBED),
     f"{S}.embed.posthoc.epochs": (4, EMBED),
@@ -150,17 +152,17 @@ CHANGES = {
     "tables.D1.paper": ("table1", RESULTS),
     "tables.D4.title": ("other", RESULTS),
     "tables.D4.paper": ("table4", RESULTS),
-    "figures.D3a.title": ("other", {"figures"}),
-    "figures.D3a.metric": ("aosvm", {"figures"}),
-    "figures.D3a.table": ("D4", {"figures"}),
-    "figures.D4b.metric": ("eer_z", {"figures"}),
-    "figures.D4b.x": ("kl_z", {"figures"}),
-    "figures.D5.configs": (["digits-vanilla"], {"figures"}),
-    "figures.D6.title": ("other", {"figures"}),
-    "figures.D6.configs": (["synth-vanilla"], {"figures"}),
-    "style.dpi": (99, {"figures"}),
-    "style.width": (4.0, {"figures"}),
-    "style.height": (4.0, {"figures"}),
+    "figures.D3a.title": ("other", {"figures", "report"}),
+    "figures.D3a.metric": ("aosvm", {"figures", "report"}),
+    "figures.D3a.table": ("D4", {"figures", "report"}),
+    "figures.D4b.metric": ("eer_z", {"figures", "report"}),
+    "figures.D4b.x": ("kl_z", {"figures", "report"}),
+    "figures.D5.configs": (["digits-vanilla"], {"figures", "report"}),
+    "figures.D6.title": ("other", {"figures", "report"}),
+    "figures.D6.configs": (["synth-vanilla"], {"figures", "report"}),
+    "style.dpi": (99, {"figures", "report"}),
+    "style.width": (4.0, {"figures", "report"}),
+    "style.height": (4.0, {"figures", "report"}),
 }
 # Keys that say which artefacts there are, or have one value only; the tests of adding and removing cover the first.
 OTHERS = {f"{D}.model.name", f"{S}.model.name", "seeds"}
@@ -287,11 +289,11 @@ def test_defaults_written_out_change_nothing(demo):
 def test_added_seed_makes_only_its_runs(demo):
     more = study({"seeds": [0, 1, 2]})
     runs = {f"runs/{stage}/{key}/s2" for stage in RUNS for key in DEMO["configs"]}
-    assert new_specs(demo, more) == runs | {"results/tables", "results/figures"}
+    assert new_specs(demo, more) == runs | {"results/tables", "results/figures", "results/report"}
 
 
 def test_removed_seed_makes_only_the_results(demo):
-    assert new_specs(demo, study({"seeds": [0]})) == {"results/tables", "results/figures"}
+    assert new_specs(demo, study({"seeds": [0]})) == {"results/tables", "results/figures", "results/report"}
 
 
 @pytest.mark.parametrize("dataset", ["digits", "synth"])
@@ -299,7 +301,7 @@ def test_added_configuration_makes_only_its_runs(dataset, demo):
     key = f"{dataset}-mi-g030"
     more = study({f"configs.{key}": {"dataset": dataset, "objective": "mi", "gamma": 0.3}})
     runs = {f"runs/{stage}/{key}/s{seed}" for stage in RUNS for seed in (0, 1)}
-    assert new_specs(demo, more) == runs | {"results/tables", "results/figures"}
+    assert new_specs(demo, more) == runs | {"results/tables", "results/figures", "results/report"}
 
 
 @pytest.mark.parametrize("like", ["digits", "synth"])
@@ -309,7 +311,8 @@ def test_added_dataset_leaves_the_others_alone(like, demo):
     base["configs"]["more-vanilla"] = {"dataset": "more", "objective": "vanilla", "gamma": 0.0}
     stale = new_specs(demo, study(base=base))
     runs = {f"runs/{stage}/more-vanilla/s{seed}" for stage in RUNS for seed in (0, 1)}
-    assert stale == runs | {"data/raw/more", "data/prepared/more", "runs/baseline/more"}  # no table shows it
+    own = {"data/raw/more", "data/prepared/more", "runs/baseline/more"}
+    assert stale == runs | own | {"results/report"}  # no table shows it, but the page tells of all
 
 
 @pytest.mark.parametrize(("dataset", "epochs"), [("mnist", 200), ("fashion-mnist", 200), ("timit", 5000)])
@@ -320,7 +323,7 @@ def test_training_of_one_dataset_leaves_the_others_alone(dataset, epochs):
     stale = new_specs(before, after)
     keys = [key for key, config in root["configs"].items() if config["dataset"] == dataset]
     runs = {f"runs/{stage}/{key}/s0" for stage in RUNS for key in keys}
-    assert stale == runs | {"results/tables", "results/figures"}
+    assert stale == runs | {"results/tables", "results/figures", "results/report"}
 
 
 def test_a_voice_is_converted_for_every_seed_and_a_sample_for_the_first(demo):
@@ -333,7 +336,10 @@ def test_a_voice_is_converted_for_every_seed_and_a_sample_for_the_first(demo):
 def test_makers_are_of_the_kind_of_the_data_set(demo):
     kinds = {"digits": "image.", "synth": "speech.", None: ""}
     for artefact in demo.artefacts.values():
-        assert artefact.maker == f"cmivae.stages.{kinds[dataset_of(artefact)]}{artefact.stage}"
+        if artefact.stage == "report":
+            assert artefact.maker == "cmivae.report.stage"  # above the audit, which is above all stages
+        else:
+            assert artefact.maker == f"cmivae.stages.{kinds[dataset_of(artefact)]}{artefact.stage}"
 
 
 def test_gamma_and_objective_are_in_the_spec(demo):

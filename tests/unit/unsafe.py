@@ -34,7 +34,7 @@ def unsafe(tree: ast.Module) -> list[str]:
             if (what := _bad_call(node, names)) is not None:
                 found.append((node.lineno, what))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name | ast.Attribute):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             name = _dotted(node, names)
             if name in NEVER or (name in LOADS and id(node) not in called):
                 found.append((node.lineno, name))

@@ -5,6 +5,7 @@ rule fetch:
         record=update("data/raw/{dataset}/run.json"),
     log:
         "logs/fetch/{dataset}.log",
+    localrule: True  # nodes of a cluster often have no network
     resources:
         mem_mb=1000,
     shell:
@@ -21,6 +22,7 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     benchmark:
         "logs/benchmarks/prepare/{dataset}.tsv"
+    threads: study.threads
     resources:
         mem_mb=2000,
     shell:

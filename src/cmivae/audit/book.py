@@ -11,7 +11,7 @@ from cmivae.errors import UserError
 from cmivae.provenance.io import read_json
 from cmivae.provenance.ledger import Record, read_record
 from cmivae.provenance.specs import Study
-from cmivae.results.record import Cell, from_jsonl
+from cmivae.results.record import Cell, from_jsonl, to_jsonl
 from cmivae.study.loading import load_params
 
 TABLES, FIGURES = "results/tables", "results/figures"
@@ -20,12 +20,18 @@ ARCHIVE = "ARCHIVE.json"  # in a release archive: what was left out of it
 
 
 class Book:
-    """One workspace, opened for questions; nothing here writes."""
+    """One workspace, opened for questions; nothing here writes.
 
-    def __init__(self, workspace: Path):
+    Args:
+        cells: to answer from, in place of those that the workspace has on file (of a study that is still running).
+    """
+
+    def __init__(self, workspace: Path, cells: Iterable[Cell] | None = None):
         self.workspace = workspace
+        self._given = None if cells is None else to_jsonl(cells).splitlines()
         self._records: dict[str, Record | None] = {}
         self._closures: dict[str, frozenset[str]] = {}
+        self._cells: dict[str, list[Cell]] = {}
 
     @cached_property
     def study(self) -> Study:
@@ -76,11 +82,15 @@ class Book:
         Raises:
             UserError: there are no cells, or a line is not a cell.
         """
+        if place in self._cells:
+            return list(self._cells[place])
         start = '{"address":' + json.dumps(place, ensure_ascii=False)[:-1]
         lines = self._lines()
         known = [line for line in lines if line.startswith('{"address":')]
         chosen = [line for line in known if line.startswith(start)] if len(known) == len(lines) else lines
-        return [cell for cell in from_jsonl("\n".join(chosen)) if cell.address.startswith(place)]
+        found = [cell for cell in from_jsonl("\n".join(chosen)) if cell.address.startswith(place)]
+        self._cells[place] = found
+        return list(found)
 
     def row(self, address: Address) -> list[Cell]:
         """All cells of a row.
@@ -109,7 +119,13 @@ class Book:
         known = ", ".join(cell.column for cell in row)
         raise UserError(f"{address.place} has no column {address.rest!r}", where=CELLS, fix=f"known: {known}")
 
+    @property
+    def has_cells(self) -> bool:
+        return self._given is not None or (self.workspace / CELLS).is_file()
+
     def _lines(self) -> list[str]:
+        if self._given is not None:
+            return self._given
         try:
             return (self.workspace / CELLS).read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:

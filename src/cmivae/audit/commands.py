@@ -38,7 +38,9 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("a", help="a cell or a run")
     command.add_argument("b", help="another")
     _json(command)
-    _json(add("plan", _plan, "count what is done and to do, with hours and disk", "cmivae plan"))
+    command = add("plan", _plan, "count what is done and to do, with hours and disk", "cmivae plan")
+    command.add_argument("--measure", action="store_true", help="time some steps of each kind on this machine now")
+    _json(command)
     _json(add("status", _status, "show how far running jobs are", "cmivae status"))
     add("doctor", _doctor, "say what is missing on this machine, and the fix", "cmivae doctor")
     command = add("export", _export, "make a release archive that proves itself", "cmivae export release.tar.gz")
@@ -136,7 +138,7 @@ def _diff(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from cmivae.audit.plan import plan, plan_text
 
-    _print(plan(_book(options)), plan_text, options.json)
+    _print(plan(_book(options), options.measure), plan_text, options.json)
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -157,4 +159,6 @@ def _doctor(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from cmivae.audit.export import export
 
+    if options.by is not None and not options.ro_crate:
+        raise UserError("--by is of the RO-Crate, and none is asked for", where="--by", fix="add --ro-crate")
     print(export(_book(options), options.target, options.with_embeddings, options.ro_crate, options.by))

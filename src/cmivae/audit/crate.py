@@ -4,6 +4,7 @@ Made with ro-crate-py (extra ``[rocrate]``). An artefact is a ``CreateAction`` (
 records to its own files; a cell is a ``PropertyValue`` of the tables that names the runs it is made of.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ PROFILES = (
 )
 LICENSE = "https://spdx.org/licenses/MIT"
 CITATION = "CITATION.cff"
-ORCID = "https://orcid.org/"
+ORCID, NUMBER = "https://orcid.org/", r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]"
 
 
 def describe(book: Book, root: Path, by: str | None = None) -> None:
@@ -33,7 +34,7 @@ def describe(book: Book, root: Path, by: str | None = None) -> None:
             it the actions name no agent.
 
     Raises:
-        UserError: ro-crate-py is not installed, or the workspace has no Snakefile.
+        UserError: ro-crate-py is not installed, the workspace has no Snakefile, or a name cannot be read.
     """
     try:
         from rocrate.rocrate import ROCrate
@@ -47,7 +48,7 @@ def describe(book: Book, root: Path, by: str | None = None) -> None:
     citation = _citation(root)
     authors = [_author(crate, author) for author in citation.get("authors", ())]
     known = {author["name"]: author for author in authors}
-    agent = (known.get(by) or _person(crate, by)) if by else None
+    agent = None if by is None else known.get(by) or _person(crate, by)
     _root(crate, book, span(records)[1], authors, agent)
     files = _files(crate, root)
     workflow = add_workflow(crate, root, LICENSE, citation.get("repository-code"))
@@ -58,7 +59,15 @@ def describe(book: Book, root: Path, by: str | None = None) -> None:
 
 def _citation(root: Path) -> dict[str, Any]:
     path = root / CITATION
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{CITATION} cannot be read", where=CITATION, why=str(error), fix="mend it") from None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{CITATION} is not a citation", where=CITATION, fix="see https://citation-file-format.github.io"
+        )
+    return found
 
 
 def _root(crate: Any, book: Book, end: str | None, authors: list[Any], agent: Any) -> None:
@@ -97,7 +106,10 @@ def _person(crate: Any, text: str) -> Any:
     """A ``Person`` from ``NAME`` or ``NAME, ORCID``; the ORCID may be a URL or the bare number."""
     from rocrate.model.person import Person
 
-    name, _, orcid = (part.strip() for part in text.partition(","))
+    name, comma, orcid = (part.strip() for part in text.partition(","))
+    if not name or (comma and not re.fullmatch(NUMBER, orcid.removeprefix(ORCID))):
+        example = "--by 'Jane Doe, 0000-0002-1825-0097'"
+        raise UserError(f"{text!r} is not NAME or NAME, ORCID", where=f"--by, or {CITATION}", fix=f"e.g. {example}")
     identity = ORCID + orcid.removeprefix(ORCID) if orcid else f"#{_slug(name)}"
     return crate.add(Person(crate, identity, {"name": name}))
 

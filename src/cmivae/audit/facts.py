@@ -66,10 +66,21 @@ def row_facts(book: Book, cells: list[Cell]) -> dict[str, Any]:
 
 
 def made_by(book: Book, folders: list[str], cells: list[Cell], shown: str = TABLES) -> dict[str, Any]:
-    """Runs, parameters, data, code, environment, staleness and DVC's record behind the cells of one row.
+    """The lineage of the cells of one row, with staleness and DVC's record: what is true of the workspace now.
 
     Args:
         shown: the artefact that shows the numbers: tables or figures.
+
+    Raises:
+        UserError: a run has no record.
+    """
+    records = dict.fromkeys(record.values["folder"] for folder in folders for record in book.chain(folder))
+    now = {"stale": _stale(book, [*records, shown]), "dvc": dvc_facts(book, [*records, shown])}
+    return lineage(book, folders, cells, shown) | now
+
+
+def lineage(book: Book, folders: list[str], cells: list[Cell], shown: str = TABLES) -> dict[str, Any]:
+    """Runs, parameters, data, code and environment behind the cells of one row: what records say, whenever asked.
 
     Raises:
         UserError: a run has no record.
@@ -89,8 +100,6 @@ def made_by(book: Book, folders: list[str], cells: list[Cell], shown: str = TABL
         "data": [_data(record) for record in records.values() if record.values["stage"] in DATA],
         "code": _code(list(records.values())) if records else None,
         "environment": _environment(list(records.values())),
-        "stale": _stale(book, [*records, shown]),
-        "dvc": dvc_facts(book, [*records, shown]),
         "rebuild": _rebuild([*folders, shown]),
         "verify": f"cmivae verify {_asked(cells)}--level L3",
     }

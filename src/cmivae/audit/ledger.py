@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import CELLS, Book
+from cmivae.audit.book import Book
 from cmivae.audit.render import line, number, table
 from cmivae.errors import UserError
 from cmivae.results.claims import BELOW, Claim, Pair, Part, claims, heading, our_parts, printed_parts, verdict
@@ -41,7 +41,7 @@ def _about(book: Book) -> dict[str, Any]:
 
 def claim_facts(book: Book, claim: Claim) -> dict[str, Any]:
     """One claim: the paper's evidence and ours, each with a verdict and all pairs."""
-    cells = book.cells() if (book.workspace / CELLS).is_file() else []
+    cells = book.cells() if book.has_cells else []
     paper, parts = printed_parts(claim), our_parts(claim, book.study.params, cells)
     about = {"claim": claim.key, "statement": claim.statement, "where": claim.where}
     evidence = _evidence(paper, printed_comparison) | _against(paper)

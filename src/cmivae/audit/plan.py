@@ -1,4 +1,7 @@
-"""``cmivae plan``: what is done and to do, with hours from the rates that this workspace measured, and disk."""
+"""``cmivae plan``: what is done and to do, with hours from the rates that this workspace measured, and disk.
+
+Where trainings are left to do it adds what the whole study costs (``audit.cost``).
+"""
 
 import shutil
 from typing import Any
@@ -10,8 +13,8 @@ from cmivae.provenance.specs import STAGES, Artefact
 from cmivae.stages.runner import ON_GPU
 
 
-def plan(book: Book) -> dict[str, Any]:
-    """Counts, hours and bytes by stage and data set."""
+def plan(book: Book, measure: bool = False) -> dict[str, Any]:
+    """Counts, hours and bytes by stage and data set; ``measure`` times steps of the whole study on this machine."""
     groups: dict[tuple[str, str], list[Artefact]] = {}
     for artefact in book.study.artefacts.values():
         dataset = artefact.dataset or (artefact.run.config.dataset if artefact.run else "")
@@ -23,6 +26,7 @@ def plan(book: Book) -> dict[str, Any]:
     free = shutil.disk_usage(book.workspace).free
     params = book.study.params
     runs = [row for row in rows if row["stage"] == "train"]
+    costly = measure or any(row["to_do"] for row in rows if row["on_gpu"])
     return {
         "label": params.label,
         "runs": sum(row["done"] + row["to_do"] for row in runs),
@@ -35,14 +39,23 @@ def plan(book: Book) -> dict[str, Any]:
         ],
         "disk_bytes": sum(row["bytes"] or 0 for row in rows),
         "disk_free": free,
+        "cost": _cost(book, measure) if costly else None,
     }
+
+
+def _cost(book: Book, measure: bool) -> dict[str, Any]:
+    from cmivae.audit.cost import cost  # loads torch, which takes seconds
+
+    return cost(book, measure)
 
 
 def _group(book: Book, stage: str, dataset: str, artefacts: list[Artefact]) -> dict[str, Any]:
     records = [book.record(artefact.folder) for artefact in artefacts]
     made = [record for record in records if record is not None and record.status == "complete"]
     to_do = [artefact for artefact in artefacts if state(book.workspace, artefact) is not None]
-    walls = [wall for record in made if (wall := _wall(record))]
+    on_gpu = [record for record in made if _on_cuda(record)]  # rates of a GPU and of a CPU are never mixed
+    timed = on_gpu or made
+    walls = [wall for record in timed if (wall := _wall(record))]
     sizes = [sum(file["size"] for file in record.files().values()) for record in made]
     rate = sum(walls) / len(walls) if walls else None
     size = sum(sizes) / len(sizes) if sizes else None
@@ -54,7 +67,7 @@ def _group(book: Book, stage: str, dataset: str, artefacts: list[Artefact]) -> d
         "failed": sum(record is not None and record.status == "failed" for record in records),
         "to_do": len(to_do),
         "rate_s": rate,
-        "measured_on": sorted({_device(record) for record in made}),
+        "measured_on": sorted({_device(record) for record in timed}),
         "hours": None if rate is None else rate * len(to_do) / 3600,
         "bytes": None if size is None else int(size * new),
         "on_gpu": stage in ON_GPU,
@@ -76,13 +89,14 @@ def _wall(record: Record) -> float | None:
     return sum(told) if told and None not in told else None  # of a killed segment nobody knows
 
 
-def _device(record: Record) -> str:
+def _on_cuda(record: Record) -> bool:
     torch = record.values["environment"].get("torch") or {}
-    return (
-        torch["gpu"]
-        if torch.get("device") == "cuda" and torch.get("gpu")
-        else record.values["environment"]["processor"]
-    )
+    return torch.get("device") == "cuda" and bool(torch.get("gpu"))
+
+
+def _device(record: Record) -> str:
+    environment = record.values["environment"]
+    return environment["torch"]["gpu"] if _on_cuda(record) else environment["processor"]
 
 
 def _sum(hours: Any) -> float:
@@ -100,10 +114,14 @@ def plan_text(found: dict[str, Any]) -> str:
         rows.append([row["stage"], row["dataset"], str(row["done"]), str(row["to_do"]), str(row["failed"]), rate, hours,
                      size, where])  # fmt: skip
     lines = [f"{found['label']}: {found['runs']} runs, {found['trained']} trained", *table(rows)]
-    lines.append(
-        line("to do", f"{found['gpu_hours']:.3g} h on a device (train, embed), {found['other_hours']:.3g} h else")
-    )
+    known = " of what has a rate" if found["unmeasured"] else ""
+    hours = f"{found['gpu_hours']:.3g} h on a device (train, embed), {found['other_hours']:.3g} h else"
+    lines.append(line("to do", f"{hours}{known}"))
     lines.append(line("disk", f"{found['disk_bytes'] / 1e9:.3g} GB more, {found['disk_free'] / 1e9:.0f} GB free"))
     if found["unmeasured"]:
         lines.append(line("unknown", f"no rate yet for {', '.join(found['unmeasured'])}: make one run of it first"))
+    if found["cost"]:
+        from cmivae.audit.cost import cost_text
+
+        lines += cost_text(found["cost"])
     return "\n".join(lines)

@@ -1,7 +1,9 @@
 """A tar archive with pinned content: downloaded from mirrors, resumed, and unpacked without trusting its names."""
 
 import logging
+import os
 import tarfile
+import unicodedata
 import zlib
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +14,7 @@ from cmivae.provenance.io import disk_error, sha256_file
 log = logging.getLogger(__name__)
 
 MOST_MEMBERS = 500_000
+LONGEST_NAME = 255  # bytes that file systems take
 
 
 def fetch_archive(archive: Path, mirrors: list[str], sha256: str, limit: int) -> None:
@@ -61,11 +64,13 @@ def unpack(archive: Path, folder: Path, limit: int, members: int = MOST_MEMBERS)
             or the disk is full.
     """
     total = 0
+    seen: set[str] = set()
     try:
         with tarfile.open(archive, "r|gz") as tar:
             for count, member in enumerate(tar, start=1):
                 total += member.size
                 why = _refused(member) or _too_much(count, members, "entries") or _too_much(total, limit, "bytes")
+                why = why or _clash(member, seen)
                 if why:
                     fix = "do not use this archive; delete it and download it again"
                     raise UserError("an archive is refused", where=str(archive), why=why, fix=fix)
@@ -83,6 +88,20 @@ def _refused(member: tarfile.TarInfo) -> str:
         return f"'{member.name}' leads out of its folder"
     if not (member.isreg() or member.isdir()):
         return f"'{member.name}' is a link or a device"
+    if not path.parts or max(len(os.fsencode(part)) for part in path.parts) > LONGEST_NAME:
+        return f"'{member.name[:40]}…' is no name of a file" if path.parts else "an entry has no name"
+    return ""
+
+
+def _clash(member: tarfile.TarInfo, seen: set[str]) -> str:
+    """Why an entry would replace another one: the same name, also where upper and lower case are not told apart."""
+    path = PurePosixPath(member.name)
+    name = unicodedata.normalize("NFC", str(path)).casefold()
+    above = [unicodedata.normalize("NFC", str(each)).casefold() for each in path.parents]
+    if name in seen or any(each in seen for each in above):
+        return f"'{member.name}' is there twice, or as a file and as a folder"
+    if not member.isdir():
+        seen.add(name)
     return ""
 
 

@@ -35,11 +35,12 @@ class _Elu(torch.autograd.Function):
 def elu_(x: Tensor) -> Tensor:
     """ELU with alpha = 1 in place, any shape; ``x`` may be overwritten, as a convolution's output may.
 
-    On a CPU the result differs from ``F.elu`` by at most 1e-7 in float32. On other devices, in bfloat16 and for
-    tensors with gaps in memory it is ``F.elu``.
+    On a CPU the result differs from ``F.elu`` by at most 1e-7 in float32. On other devices, in bfloat16, for
+    tensors with gaps in memory and under ``torch.compile`` it is ``F.elu``.
     """
     dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
-    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and dense:
+    here = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    if here and dense and not torch.compiler.is_compiling():
         return _Elu.apply(x)
     return F.elu(x, inplace=True)
 

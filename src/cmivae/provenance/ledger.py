@@ -7,7 +7,7 @@ SHA-256), where and when it was made, and at what cost.
 import resource
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cmivae.errors import UserError
@@ -70,10 +70,18 @@ def _is_whole(values: Any) -> bool:
         return False
     if not all(isinstance(values[part], dict) for part in ("params", "inputs", "code", "files")):
         return False
+    if not all(_stays_inside(name) for name in (*values["files"], *values["inputs"])):
+        return False
     try:
         return digest(values) != "" and values["content"] == digest(values["files"])
     except ValueError:  # NaN, infinity or half a character: no record of ours has them
         return False
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a path of a record leads to where it may: a record may come from anybody."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def write_record(

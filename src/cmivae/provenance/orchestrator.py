@@ -33,6 +33,8 @@ ONLY_LOOK = (
     "rulegraph", "summary",
 )  # fmt: skip
 
+_held: list[tuple[FileLock, Path]] = []
+
 
 def claim(workspace: Path, *, wait: bool = False, say: Callable[[str], None] = print) -> None:
     """Be the one Snakemake of this workspace until the process ends.
@@ -65,7 +67,16 @@ def claim(workspace: Path, *, wait: bool = False, say: Callable[[str], None] = p
     if owner:
         _clear(workspace, owner, say)
     write_json(workspace / OWNER, _me())
-    atexit.register(_release, lock, (workspace / OWNER).resolve())
+    _held.append((lock, (workspace / OWNER).resolve()))
+    atexit.register(release)
+
+
+def release() -> None:
+    """Give back what this process claimed: at its end by itself, but not at an ``os._exit``."""
+    while _held:
+        lock, owner = _held.pop()
+        owner.unlink(missing_ok=True)  # before the lock is free: after it, the file would be another's
+        lock.release()
 
 
 def only_looks() -> bool:
@@ -83,11 +94,6 @@ def _taken(lock: FileLock) -> bool:
         lock.acquire()
         return True
     return False
-
-
-def _release(lock: FileLock, owner: Path) -> None:
-    owner.unlink(missing_ok=True)  # before the lock is free: after it, the file would be another's
-    lock.release()
 
 
 def _me() -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""One GPU a job: on a machine with several, each job takes a free one and hides the others from itself."""
+"""One GPU a job: on a machine with several, each job takes a free one and hides the others from itself.
+
+Slurm gives devices to one job alone, and where it hides the others (cgroups) it numbers those of every job from 0. So
+what is locked there is a device *of that Slurm job*: two jobs that both see a device 0 never wait for each other, while
+several trainings that share one allocation (``salloc --gpus=4``) still take distinct ones.
+"""
 
 import contextlib
 import itertools
@@ -56,10 +61,10 @@ def gpu_slot(jobs_per_gpu: int = 1) -> Iterator[str | None]:
 
 
 def _take(names: list[str], jobs_per_gpu: int = 1) -> tuple[str, FileLock]:
-    waiting = False
+    waiting, owner = False, _owner()
     while True:
         for number, name in itertools.product(range(jobs_per_gpu), names):  # fill every device once, then again
-            path = Path(tempfile.gettempdir()) / f"cmivae-gpu-{name.strip().replace('/', '_')}-{number}.lock"
+            path = Path(tempfile.gettempdir()) / f"cmivae-gpu-{owner}{name.strip().replace('/', '_')}-{number}.lock"
             lock = FileLock(path, timeout=0, mode=0o666, thread_local=False)
             with contextlib.suppress(Timeout):
                 lock.acquire()
@@ -68,3 +73,9 @@ def _take(names: list[str], jobs_per_gpu: int = 1) -> tuple[str, FileLock]:
             log.info("all %d GPUs are taken by other jobs: waiting", len(names))
             waiting = True
         time.sleep(WAIT)
+
+
+def _owner() -> str:
+    """Whose numbers devices have: the step of a Slurm job, or nothing where the machine's own count."""
+    job, step = (os.environ.get(name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    return f"slurm-{job}-{step or 'batch'}-" if job else ""

@@ -17,7 +17,7 @@ from cmivae.study.params import Dataset, Params
 from cmivae.study.runs import Run, expand
 
 DEFAULTS = ("cmivae.study.params", "cmivae.study.checks")  # tables say what differs from them
-STAGES = ("fetch", "prepare", "train", "embed", "baseline", "evaluate", "tables", "figures")  # upstream first
+STAGES = ("fetch", "prepare", "train", "embed", "baseline", "evaluate", "tables", "figures", "report")  # upstream first
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ class Study:
         return [artefact for artefact in self.artefacts.values() if artefact.stage == stage]
 
     def _add(
-        self, stage: str, folder: str, params: Mapping, inputs: list[str], *targets: str, kind: str = "", **where: Any
-    ) -> None:
-        maker = ".".join(filter(None, ["cmivae.stages", kind, stage]))
+        self, stage: str, folder: str, params: Mapping, inputs: list[str], *targets: str, kind: str = "",
+        maker: str = "", **where: Any,
+    ) -> None:  # fmt: skip
+        maker = maker or ".".join(filter(None, ["cmivae.stages", kind, stage]))
         code = code_digests(maker, *targets)
         parts = {
             "stage": stage,
@@ -137,6 +138,14 @@ class Study:
         ]
         data = sorted({f"data/prepared/{figure.dataset}" for figure in figures})
         self._add("figures", "results/figures", look, ["results/tables", *runs, *data])
+        self._report()
+
+    def _report(self) -> None:
+        """The page on everything: it reads the records of all artefacts, and the audit above stages."""
+        about = self.params.model_dump(mode="json", include={"label", "note"})
+        about["claims"] = data_digest("results/claims.yaml")
+        about["templates"] = data_digest("report/templates/*")
+        self._add("report", "results/report", about, list(self.artefacts), maker="cmivae.report.stage")
 
 
 def _data_params(block: Dataset) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -4,6 +4,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from cmivae.data.prepare import load
+from cmivae.data.tensors import read_tensors
 from cmivae.evaluation.packing import unpack
 from cmivae.progress import log
 from cmivae.provenance.context import Context
@@ -55,7 +56,8 @@ def _samples(context: Context, name: str, figure: Figure) -> None:
             log.error("figure %s: %s failed and has no samples", name, key)
             panels.append(Panel(f"{title}: FAILED", prepared.train_x[index[rows]], _empty(len(rows))))
             continue
-        decoded = unpack(load_file(record.path.parent / "samples.safetensors")["mcas"][SUBSET])  # (N, D, 28, 28)
+        samples = read_tensors(record.path.parent / "samples.safetensors", load_file)
+        decoded = unpack(samples["mcas"][SUBSET])  # (N, D, 28, 28)
         panels.append(Panel(title, prepared.train_x[index[rows]], decoded[rows, :SHOWN]))
     drawn = samples_figure(panels, title=figure.title, label=params.label, note=params.note, style=params.style)
     save(drawn, sample_records(panels, params.label), context.folder / name)

@@ -5,7 +5,7 @@ from pathlib import Path
 from cmivae.errors import UserError
 from cmivae.provenance.ledger import recorded, state
 from cmivae.provenance.specs import Study
-from cmivae.results.cells import RunResult, build_cells
+from cmivae.results.cells import Cell, RunResult, build_cells
 from cmivae.results.tables import to_markdown
 from cmivae.stages.tables import result, views
 
@@ -20,6 +20,12 @@ def live_tables(workspace: Path, study: Study, names: list[str]) -> list[str]:
         if name not in study.params.tables:
             known = ", ".join(study.params.tables)
             raise UserError(f"no table {name!r}", where="params.yaml:tables", fix=f"known: {known}")
+    cells = live_cells(workspace, study)
+    return [to_markdown(table) for table in views(study.params, cells) if not names or table.name in names]
+
+
+def live_cells(workspace: Path, study: Study) -> list[Cell]:
+    """All cells of the study, from the runs that are current now."""
     runs = {
         (artefact.of_run.key, artefact.of_run.seed): found
         for artefact in study.of_stage("evaluate")
@@ -31,8 +37,7 @@ def live_tables(workspace: Path, study: Study, names: list[str]) -> list[str]:
         for artefact in study.of_stage("baseline")
         if (found := _current(workspace, study, artefact.folder)) is not None
     }
-    cells = build_cells(study.params, runs, baselines)
-    return [to_markdown(table) for table in views(study.params, cells) if not names or table.name in names]
+    return build_cells(study.params, runs, baselines)
 
 
 def _current(workspace: Path, study: Study, folder: str) -> RunResult | None:

@@ -20,6 +20,7 @@ from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_re
 from cmivae.provenance.orchestrator import IN_JOB
 from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact, Study
+from cmivae.training.signals import stopped_outside_the_steps
 
 IN_PLACE = {"fetch"}  # its folder holds files that a user may have put there
 ON_GPU = {"train", "embed"}
@@ -35,7 +36,7 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
     Raises:
         UserError: an input is missing, stale or damaged; another process is at work on it; or what the stage says.
     """
-    with lock(workspace, artefact.folder):
+    with lock(workspace, artefact.folder), _stoppable(artefact):
         if not force and state(workspace, artefact) is None:
             log.info("%s is current", artefact.folder)
             return False
@@ -58,6 +59,11 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
             shutil.rmtree(path, ignore_errors=True)
     log.info("%s %s", artefact.folder, status)
     return True
+
+
+def _stoppable(artefact: Artefact) -> contextlib.AbstractContextManager:
+    """A training is asked to stop by signals, also while it loads and while it writes; other stages just end."""
+    return stopped_outside_the_steps(artefact.name) if artefact.stage == "train" else contextlib.nullcontext()
 
 
 def _beyond_spec(artefact: Artefact, frame: set[str]) -> list[str]:

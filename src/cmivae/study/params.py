@@ -156,6 +156,7 @@ class Train(Strict):
     valid_every: Count = 1  # epochs between validations; the last epoch has one too
     online_estimator: bool = True  # train the estimator of I(z;s) beside the VAE
     precision: Literal["float32", "bf16"] = "float32"  # bf16 is faster on a GPU, and another result
+    compile: bool = False  # torch.compile of training steps: for a GPU; a minute or more a job, and other bits
 
 
 class SpeechTrain(Train):

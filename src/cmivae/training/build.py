@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from cmivae.data.tensors import read_tensors
 from cmivae.errors import UserError
 from cmivae.models.contract import Critic, ImageVae, SpeechVae, Vae
 from cmivae.objectives.objectives import Objective
@@ -65,9 +66,9 @@ def load_weights(path: Path, module: Module) -> Module:
     """Read weights that ``save_weights`` wrote, into eval mode.
 
     Raises:
-        UserError: the weights do not fit the module, or a value is not finite.
+        UserError: the file is no file of weights, they do not fit the module, or a value is not finite.
     """
-    weights = load_file(path)
+    weights = read_tensors(path, load_file)
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:

@@ -17,6 +17,8 @@ from cmivae.provenance.io import read_json, sha256_file, write_bytes, write_json
 
 log = logging.getLogger("cmivae")
 MANIFEST = "state.json"
+AFRESH = "remove the folder of the states to train this run from the start"
+REFUSED = torch.serialization.pickle.UnpicklingError  # what torch raises for anything but tensors
 ROOM = 3  # times its size must be free on disk before a state is written
 
 
@@ -60,16 +62,16 @@ class Checkpoints:
         """
         generations = self._generations()
         for entry in generations:
-            path = self.folder / entry["file"]
+            path = self.folder / Path(entry["file"]).name
             if path.is_file() and sha256_file(path) == entry["sha256"]:
-                return torch.load(path, map_location=device, weights_only=True)
+                return _read(path, device)
             log.warning("checkpoint %s is damaged; trying the one before", path.name)
         if generations:
             raise UserError(
                 "all checkpoints of this run are damaged",
                 where=str(self.folder),
                 why="starting afresh in silence would hide it",
-                fix="remove that folder to train this run from the start",
+                fix=AFRESH,
             )
         return None
 
@@ -79,4 +81,23 @@ class Checkpoints:
 
     def _generations(self) -> list[dict[str, Any]]:
         path = self.folder / MANIFEST
-        return read_json(path)["generations"] if path.is_file() else []
+        if not path.is_file():
+            return []
+        try:
+            found = [{**entry, "file": str(entry["file"])} for entry in read_json(path)["generations"]]
+        except (TypeError, KeyError) as error:
+            raise UserError(
+                "the list of checkpoints is damaged", where=str(path), why=repr(error), fix=AFRESH
+            ) from None
+        return found
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    """A state whose hash agrees; no code in it is run."""
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except torch.OutOfMemoryError:
+        raise
+    except (REFUSED, RuntimeError, ValueError, EOFError) as error:
+        why = f"{str(error).splitlines()[0]}; what is not plain tensors is never loaded"
+        raise UserError("a checkpoint is not one of ours", where=str(path), why=why, fix=AFRESH) from None

@@ -26,12 +26,21 @@ class Contender:
     marginal: Marginal
     generator: torch.Generator
     precision: str = "float32"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        """The net e(s), the costly part of a critic, is what ``torch.compile`` fuses."""
+        self.embed = torch.compile(self.module.embed) if self.compiled else self.module.embed
+
+    def logit(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
+        """l(z, s) of pairs.  (B, ...), (B, Z), (B, ...) -> (B,)"""
+        return self.module.logit(self.embed(s, x), z)
 
     def step(self, x: Tensor, z: Tensor, s: Tensor) -> Tensor:
         """One update by Eq. 12 on samples of q(z, s); returns the loss in nats.  (B, …), (B, Z), (B, …) -> ()"""
         negatives = self.marginal(z, self.generator)  # (B, Z)
         with autocast(z.device, self.precision):
-            embedded = self.module.embed(s, x)  # (B, Z): serves joint and marginal pairs
+            embedded = self.embed(s, x)  # (B, Z): serves joint and marginal pairs
             loss = critic_loss(self.module.logit(embedded, z), self.module.logit(embedded, negatives))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -61,4 +70,4 @@ def marginal_of(kind: str) -> Marginal:
 def build_contender(kind: str, module: Critic, train: Train, generator: torch.Generator) -> Contender:
     """A critic with its Adam (appendix G.2)."""
     optimiser = torch.optim.Adam(module.parameters(), lr=train.critic_lr, betas=train.adam_betas, fused=True)
-    return Contender(module, optimiser, marginal_of(kind), generator, train.precision)
+    return Contender(module, optimiser, marginal_of(kind), generator, train.precision, train.compile)

@@ -78,6 +78,7 @@ class Trainer:
                 f"{len(job.train)} training items do not fill one batch of {p.batch_size}",
                 where=f"params.yaml: train.batch_size of {job.name}",
             )
+        self.forward = torch.compile(job.model) if p.compile else job.model  # of training steps; the rest is short
         self.optimiser = torch.optim.Adam(job.model.parameters(), lr=p.lr, betas=p.adam_betas, fused=True)
         self.noise = generator(job.device, job.seed, NOISE)
         self.contenders: dict[str, Contender] = {
@@ -103,6 +104,8 @@ class Trainer:
         progress = Progress(f"train {self.job.name}", total, self.step)
         saved = time.monotonic()
         try:
+            if self.step == total:  # an earlier process ended after its last step: nothing is left to do
+                return self._trained()
             while self.step < total:
                 self._advance(progress)
                 if self.job.stop:
@@ -111,10 +114,14 @@ class Trainer:
                 if time.monotonic() - saved >= 60 * self.job.checkpoint_minutes:
                     self._save()
                     saved = time.monotonic()
+            self._save()  # so that a process that ends while weights are written loses no step
         except Diverged as failure:
             return self._failed(str(failure))
         finally:
             progress.close()
+        return self._trained()
+
+    def _trained(self) -> Trained:
         return Trained(self.best["weights"], self.best["epoch"], self.best["value"], self.step)
 
     def _advance(self, progress: Progress) -> None:
@@ -153,13 +160,13 @@ class Trainer:
         for contender in self.contenders.values():
             contender.module.train()
         with autocast(job.device, job.params.precision):
-            terms = job.model(x, self.noise)
+            terms = self.forward(x, self.noise)
         critic_losses = self._critic_steps(x, terms.z.detach(), terms.s.detach())
         logits: dict[str, Tensor] = {}
         with contextlib.ExitStack() as stack:
             for kind in job.objective.critics:
-                critic = self.contenders[kind].module
-                stack.enter_context(frozen(critic))  # train mode, but nothing of the critic changes
+                critic = self.contenders[kind]
+                stack.enter_context(frozen(critic.module))  # train mode, but nothing of the critic changes
                 with autocast(job.device, job.params.precision):
                     logits[kind] = _logit(critic, terms, x)  # (B,)
             loss = job.objective.loss(terms, logits)
@@ -209,13 +216,15 @@ class Trainer:
         job, means = self.job, Means()
         noise = generator(job.device, job.seed, VALID)
         job.model.eval()
+        for contender in self.contenders.values():
+            contender.module.eval()
         weight = 0
         sums: dict[str, float] = {}
         for part in chunks(len(job.valid), VALID_CHUNK):
             x = job.valid[part]
             with autocast(job.device, job.params.precision):
                 terms = job.model(x, noise)
-                logits = {kind: _logit(each.module.eval(), terms, x) for kind, each in self.contenders.items()}
+                logits = {kind: _logit(each, terms, x) for kind, each in self.contenders.items()}
             loss = job.objective.loss(terms, logits)
             chosen = loss if job.params.select != "beta_elbo" else job.objective.without_critic(terms)
             named = {f"logit_{kind}": value for kind, value in logits.items()}
@@ -279,8 +288,8 @@ class Trainer:
         return Trained({}, 0, float("nan"), self.step, {key: str(value) for key, value in failure.items()})
 
 
-def _logit(critic: Critic, terms: Terms, x: Tensor) -> Tensor:
-    return critic.logit(critic.embed(terms.s, x), terms.z).float()  # (B,) float32 also under bf16
+def _logit(critic: Contender, terms: Terms, x: Tensor) -> Tensor:
+    return critic.logit(x, terms.z, terms.s).float()  # (B,) float32 also under bf16
 
 
 def _copy(weights: Weights) -> Weights:

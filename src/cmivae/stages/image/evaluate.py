@@ -5,6 +5,7 @@ from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
 from cmivae.data.prepare import load
+from cmivae.data.tensors import read_tensors
 from cmivae.evaluation.information import active_units, aggregate_mi, estimates
 from cmivae.evaluation.mcas import mcas, pixel_entropy
 from cmivae.evaluation.probes import logistic_accuracy, svm_accuracy
@@ -22,7 +23,7 @@ def make(context: Context) -> str:
         ``complete``, or ``failed`` where an embedding is not finite: such a run must not become a number.
     """
     folder = context.workspace / "runs/embed" / context.run.name
-    latents, samples = load_file(folder / "latents.safetensors"), load_file(folder / "samples.safetensors")
+    latents, samples = (read_tensors(folder / f"{name}.safetensors", load_file) for name in ("latents", "samples"))
     if not_finite(context, latents):
         return "failed"
     with threadpool_limits(1):  # more threads than jobs made BLAS slower here

@@ -5,6 +5,7 @@ from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
 from cmivae.data.speech import Speech, core_of, load
+from cmivae.data.tensors import read_tensors
 from cmivae.evaluation.conversion import vc_mcas
 from cmivae.evaluation.information import active_units, aggregate_mi, estimates
 from cmivae.evaluation.verification import eer_of, utterance_means
@@ -23,7 +24,7 @@ def make(context: Context) -> str:
     Returns:
         ``complete``, or ``failed`` where an embedding is not finite: such a run must not become a number.
     """
-    latents = load_file(context.workspace / "runs/embed" / context.run.name / "latents.safetensors")
+    latents = read_tensors(context.workspace / "runs/embed" / context.run.name / "latents.safetensors", load_file)
     if not_finite(context, latents):
         return "failed"
     speech = load(context.prepared)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cmivae.data.features import magnitude
 from cmivae.data.speech import Span, Speech, load
+from cmivae.data.tensors import read_tensors
 from cmivae.evaluation.vocoder import Stft, check_sound, level, to_wav, to_wave
 from cmivae.progress import log
 from cmivae.provenance.context import Context
@@ -55,7 +56,7 @@ def _run(context: Context, run: Run, folder: Path, speech: Speech, data: SpeechD
 
 
 def _pairs(record: Record, folder: Path, speech: Speech, data: SpeechData) -> tuple[PairView, ...]:
-    stored = load_file(record.path.parent / "voices.safetensors")
+    stored = read_tensors(record.path.parent / "voices.safetensors", load_file)
     pairs, frames = [], speech.frames("test")
     for number, pair in enumerate(stored["pairs"].tolist()):
         source, target = (speech.of("test")[index] for index in pair)
