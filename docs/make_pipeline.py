@@ -128,13 +128,26 @@ def baseline() -> list[str]:
     ]
 
 
+def report() -> list[str]:
+    """The page below the figures, where the study has that stage."""
+    x, under, low = place(6), TOP + TALL, TOP + TALL + 76
+    return [
+        path("flow", (x + BOX / 2, under), (x + BOX / 2, low - 24)),
+        box(x, low - 22, BOX, 44),
+        text(x + BOX / 2, low - 3, "report", "stage"),
+        text(x + BOX / 2, low + 14, "all on one page", "small"),
+    ]
+
+
 def audit() -> list[str]:
     """The way back from a number, below everything."""
-    start, end, under, line = place(6) + BOX / 2, LEFT + BOX / 2, TOP + TALL, HEIGHT - 62
+    start, end, line = place(6) + BOX / 2, LEFT + BOX / 2, HEIGHT - 62
+    under = TOP + TALL
+    origin = under + 98 if "report" in STAGES else under
     words = "cmivae audit: from any printed number back to its runs, weights, parameters, data and code"
     more = "cmivae verify: links, hashes, digits, metrics, embeddings, training, made again"
     return [
-        path("back", (start, under), (start, line), (end, line), (end, under + 3)),
+        path("back", (start, origin), (start, line), (end, line), (end, under + 3)),
         text(WIDTH / 2, line + 24, words, "audit"),
         text(WIDTH / 2, line + 45, more, "audit"),
     ]
@@ -150,14 +163,15 @@ def picture(counts: str) -> str:
         f"<defs>{''.join(marker(name) for name in ('flow', 'made', 'back'))}</defs>",
         box(0.5, 0.5, WIDTH - 1, HEIGHT - 1, "page"),
     ]
-    return "\n".join([*parts, *study(), *row(counts), *baseline(), *audit(), "</svg>"]) + "\n"
+    below = report() if "report" in STAGES else []
+    return "\n".join([*parts, *study(), *row(counts), *baseline(), *below, *audit(), "</svg>"]) + "\n"
 
 
 def main() -> str:
     """The picture for the root workspace."""
     params = load_params(Path(__file__).resolve().parents[1] / "params.yaml")
     runs = len(expand(params))
-    missing = set(STAGES) - HOLDS.keys() - {"baseline"}
+    missing = set(STAGES) - HOLDS.keys() - {"baseline", "report"}
     if missing:
         raise SystemExit(f"stages without a box: {', '.join(missing)}")
     return picture(f"{len(params.configs)} configurations × {len(params.seeds)} seeds = {runs} runs at paper scale")

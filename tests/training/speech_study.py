@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
 
 from cmivae.cli import main
+from cmivae.models.dsae import Dsae
+from cmivae.study.loading import load_params
 
 RATE = 16000
 PARAMS = """
@@ -130,3 +133,9 @@ def averages(speech, part: str, index) -> tuple[np.ndarray, list[str]]:
     frames, starts, owners = speech.frames(part), speech.starts(part), speech.owners(part)
     means = [frames[starts[i] : starts[i] + 20].double().mean(0).numpy() for i in index]
     return np.array(means), [speech.of(part)[owners[i]].gender for i in index]
+
+
+def model_of(space: Path, run: str) -> Dsae:
+    model = Dsae(load_params(space / "params.yaml").datasets["voices"].model)
+    model.load_state_dict(load_tensors(space / f"runs/train/{run}/model.safetensors"))
+    return model.eval()

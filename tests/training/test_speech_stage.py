@@ -14,7 +14,6 @@ import pytest
 import soundfile
 import torch
 from safetensors.numpy import load_file
-from safetensors.torch import load_file as load_tensors
 from sklearn.linear_model import LogisticRegression
 from speech_study import (
     CONFIGS,
@@ -27,6 +26,7 @@ from speech_study import (
     edit,
     latents,
     metrics,
+    model_of,
     slow_eer,
     slow_metrics,
     table_of,
@@ -100,12 +100,6 @@ def test_shapes_of_the_embeddings(space):
         "vc_male": (4, 201), "vc_female": (4, 201),
         "online_joint": (core,), "online_shuffled": (core,), "posthoc_joint": (2, core), "posthoc_shuffled": (2, core),
     }  # fmt: skip
-
-
-def model_of(space: Path, run: str) -> Dsae:
-    model = Dsae(load_params(space / "params.yaml").datasets["voices"].model)
-    model.load_state_dict(load_tensors(space / f"runs/train/{run}/model.safetensors"))
-    return model.eval()
 
 
 def test_embeddings_are_those_of_the_model_segment_by_segment(space):

@@ -1,6 +1,9 @@
 """Objectives of future work: known answers, the identities that tie them to the paper's, and where gradients go."""
 
 import math
+import sys
+from types import ModuleType
+from typing import Literal
 
 import pytest
 import tiny
@@ -13,7 +16,8 @@ from cmivae.models.critics import frozen, make_critic
 from cmivae.objectives.extensions import CmiAlpha, CmiMmd, CmiSplit, MiMmd
 from cmivae.objectives.mmd import WIDTHS, mmd_to_prior
 from cmivae.objectives.objectives import Beta, Cmi, Mi
-from cmivae.registry import OBJECTIVE_KEYS, OBJECTIVES
+from cmivae.registry import MODELS, OBJECTIVE_KEYS, OBJECTIVES
+from cmivae.results.figures import LOOKS, OTHER, look
 from cmivae.results.render import objective_name
 from cmivae.study import params as study
 from cmivae.study.loading import load_params
@@ -235,3 +239,45 @@ def test_the_workspace_of_extensions_holds_them_all():
     params = load_params(tiny.REPOSITORY / "extensions/params.yaml")
     assert {config.objective for config in params.configs.values()} >= OBJECTIVE_KEYS.keys()
     assert any(dataset.critic.spectral_norm for dataset in params.datasets.values())
+
+
+def test_each_extension_has_a_look_of_its_own():
+    looks = {objective: look(f"{objective}-x1p5") for objective in OBJECTIVE_KEYS}
+    assert len({*looks.values(), *LOOKS.values(), OTHER}) == len(looks) + len(LOOKS) + 1
+    assert look("cmi") == LOOKS["cmi"]
+    assert look("something-else") == OTHER
+
+
+# --- a model that brings its parameters along (docs/extending.md proves the whole) ------------------------------------
+
+
+@pytest.fixture
+def brought(monkeypatch):
+    """A model in the registry whose module has what the test puts there."""
+    module = ModuleType("made_up_model")
+    monkeypatch.setitem(sys.modules, "made_up_model", module)
+    monkeypatch.setitem(MODELS, "made-up", "made_up_model:Model")
+    return module
+
+
+def of_made_up(**keys: object) -> dict:
+    return tiny.put(tiny.values(), "datasets.digits.model", {"name": "made-up", **keys})
+
+
+def test_a_model_checks_its_own_keys(brought):
+    class Params(study.Strict):
+        name: Literal["made-up"]
+        sizes: tuple[int, ...] = (1,)
+
+    brought.Params = Params
+    assert tiny.params(base=of_made_up(sizes=[3, 4])).datasets["digits"].model == Params(name="made-up", sizes=(3, 4))
+    mistake = tiny.mistake(lambda: tiny.params(base=of_made_up(size=[3])))
+    assert mistake.where.endswith("datasets.digits.model.size")
+    assert mistake.fix == "did you mean 'sizes'?"
+    assert tiny.mistake(lambda: tiny.params(base=of_made_up(z_dim=8))).fix == "known here: name, sizes"
+
+
+def test_a_model_that_brings_no_parameters_is_refused(brought):
+    mistake = tiny.mistake(lambda: tiny.params(base=of_made_up()))
+    assert mistake.what == "model 'made-up' brings no parameters"
+    assert "class Params(Strict)" in mistake.fix

@@ -121,6 +121,7 @@ class Book:
 
     @property
     def has_cells(self) -> bool:
+        """Whether there are cells: given, or written by the stage of tables."""
         return self._given is not None or (self.workspace / CELLS).is_file()
 
     def _lines(self) -> list[str]:

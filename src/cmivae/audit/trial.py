@@ -56,7 +56,7 @@ class Posthoc:
             self.critics.append(build_contender("estimator", critic, dataset.train, generator(self.device, init)))
 
     def step(self, x: Tensor) -> None:
-        """One update of all critics on one batch."""
+        """One update of all critics on one batch.  (B, …)"""
         self.model.eval()
         with torch.no_grad():
             z, s = self.model.latents(x, self.drawn)

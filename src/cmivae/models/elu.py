@@ -33,7 +33,7 @@ class _Elu(torch.autograd.Function):
 
 
 def elu_(x: Tensor) -> Tensor:
-    """ELU with alpha = 1 in place; ``x`` may be overwritten, as the output of a convolution or normalisation may.
+    """ELU with alpha = 1 in place, any shape; ``x`` may be overwritten, as a convolution's output may.
 
     On a CPU the result differs from ``F.elu`` by at most 1e-7 in float32. On other devices, in bfloat16, for
     tensors with gaps in memory and under ``torch.compile`` it is ``F.elu``.

@@ -35,6 +35,7 @@ class State:
 
     @property
     def current(self) -> int:
+        """How many artefacts are as the study wants them."""
         return self.total - len(self.stale) - len(self.missing)
 
 

@@ -48,6 +48,7 @@ class Judged:
 
     @property
     def tone(self) -> str:
+        """How the word looks."""
         return WORDS[self.word][0]
 
 

@@ -27,6 +27,19 @@ LOOKS = {
     "mi": ("#009e73", "^"),
 }
 OTHER = ("#cc79a7", "v")
+EXTENSIONS = {  # docs/extensions.md
+    "cmi-alpha": ("#e69f00", "P"),
+    "cmi-split": ("#56b4e9", "X"),
+    "mi-mmd": ("#7a7a00", "<"),
+    "cmi-mmd": ("#882255", ">"),
+}
+
+
+def look(objective: str) -> tuple[str, str]:
+    """Colour and marker of an objective; an extension has the same for all values of its keys."""
+    if objective in LOOKS:
+        return LOOKS[objective]
+    return EXTENSIONS.get(objective.rpartition("-")[0], OTHER)
 
 
 @dataclass(frozen=True)
@@ -124,21 +137,21 @@ def sample_records(panels: Sequence[Panel], label: str) -> list[dict[str, Any]]:
 
 
 def _draw_ours(axes: Axes, objective: str, points: list[Point]) -> None:
-    colour, _ = LOOKS.get(objective, OTHER)
+    colour, _ = look(objective)
     axes.plot([p.x for p in points], [p.y for p in points], color=colour, zorder=3)
     # The first point of a line may be the vanilla one; its marker is drawn as such on every line.
     for p in points:
-        own_colour, own_marker = LOOKS.get(p.objective, OTHER)
+        own_colour, own_marker = look(p.objective)
         axes.errorbar(
             p.x, p.y, xerr=p.x_se, yerr=p.y_se, color=own_colour, marker=own_marker, elinewidth=0.8, zorder=4
         )  # fmt: skip
 
 
 def _draw_paper(axes: Axes, objective: str, points: list[Point]) -> None:
-    colour, _ = LOOKS.get(objective, OTHER)
+    colour, _ = look(objective)
     axes.plot([p.x for p in points], [p.y for p in points], color=colour, ls="--", lw=0.6, alpha=0.8, zorder=2)
     for p in points:
-        own_colour, own_marker = LOOKS.get(p.objective, OTHER)
+        own_colour, own_marker = look(p.objective)
         if p.x_se is not None or p.y_se is not None:
             axes.errorbar(p.x, p.y, xerr=p.x_se, yerr=p.y_se, color=own_colour, elinewidth=0.4, capsize=1.0, zorder=2.4)
         axes.plot(p.x, p.y, color=own_colour, marker=own_marker, mfc="white", mew=0.6, ms=3.2, zorder=2.5)
@@ -158,7 +171,7 @@ def _handles(found: Curves) -> list[Any]:
         names = ["vanilla", *(name for name in names if name != "vanilla")]
     kind = found.layout.kind
     for name in names:
-        colour, marker = LOOKS.get(name, OTHER)
+        colour, marker = look(name)
         handles.append(Line2D([], [], color=colour, marker=marker, label=objective_name(name, kind)))
         if name == "vanilla":
             handles[-1].set_linestyle("none")
@@ -209,7 +222,7 @@ def _gamma_labels(axes: Axes, found: Curves) -> None:
     # The paper labels the points of beta-VAE, so they come first. The legend has the gamma of vanilla.
     points = [p for p in found.ours if p.objective != "vanilla"]
     points.sort(key=lambda p: (p.objective != "beta", p.objective, p.gamma))
-    wanted = [(p.x, p.y, gamma_text(p.gamma), LOOKS.get(p.objective, OTHER)[0]) for p in points]
+    wanted = [(p.x, p.y, gamma_text(p.gamma), look(p.objective)[0]) for p in points]
     place(axes, wanted, obstacles)
 
 

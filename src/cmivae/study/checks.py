@@ -7,6 +7,7 @@ from cmivae.errors import UserError
 from cmivae.registry import AT_GAMMA_ZERO, CORPORA, OBJECTIVE_KEYS, OBJECTIVES, READERS
 from cmivae.study.params import Config, Dataset, Figure, Params, SpeechDataset, Table
 
+PAPER_OBJECTIVES = ("vanilla", "beta", "mi", "cmi")
 PAPER_EPOCHS = {"image": 300, "speech": 6000}  # what a workspace labelled "paper" must train
 TABLE_LAYOUTS = {"image": ("image",), "speech": ("eer", "conversion", "elbo")}  # of tables, by kind of data set
 PAPER_LAYOUTS = {"table1": "eer", "table2": "conversion", "table3": "elbo", "table4": "image", "table5": "image"}
@@ -44,11 +45,11 @@ def check_study(params: Params, where: str) -> None:
 
 
 def beyond_paper(params: Params) -> list[str]:
-    """What a study holds of the extensions that the paper only names (docs/extensions.md), a line each."""
+    """What a study holds that the paper did not run (docs/extensions.md, docs/extending.md), a line each."""
     configs = [
-        f"configs.{key}: objective {config.objective}" + "".join(f", {name} {value:g}" for name, value in own.items())
+        ", ".join([f"configs.{key}: objective {config.objective}", *(f"{k} {v:g}" for k, v in config.own.items())])
         for key, config in params.configs.items()
-        if (own := config.own)
+        if config.objective not in PAPER_OBJECTIVES
     ]
     normalised = [name for name, dataset in params.datasets.items() if dataset.critic.spectral_norm]
     return configs + [f"datasets.{name}: critics with spectral normalisation" for name in normalised]
