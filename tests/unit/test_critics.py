@@ -1,6 +1,7 @@
 """Critics and the density ratio: sizes, freezing without a trace, known amounts of information."""
 
 import math
+import secrets
 
 import pytest
 import torch
@@ -267,3 +268,20 @@ def test_spectral_norm_runs_in_bf16(kind):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rough = logit_of(critic.train(), kind)
     torch.testing.assert_close(rough.float(), exact, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("disc_input", INPUTS)
+def test_one_embedding_for_both_pairs_has_the_gradients_of_two_whole_passes(disc_input):
+    draw = generator(secrets.randbits(31))
+    critic = ImageCritic(study.Critic(channels=4, disc_input=disc_input), 5, 3, draw).double()
+    s, x, z, other = (
+        torch.randn(*shape, generator=draw, dtype=torch.float64)
+        for shape in ((6, 5, 28, 28), (6, 1, 28, 28), (6, 3), (6, 3))
+    )
+    e = critic.embed(s, x)
+    ours = critic_loss(critic.logit(e, z), critic.logit(e, other))
+    theirs = critic_loss(critic.logit(critic.embed(s, x), z), critic.logit(critic.embed(s, x), other))
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+    pairs = (torch.autograd.grad(loss, list(critic.parameters())) for loss in (ours, theirs))
+    for one, two in zip(*pairs, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-13)
