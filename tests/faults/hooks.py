@@ -123,11 +123,11 @@ def kill_in_write(save: int, share: float, manifest: bool) -> None:
 
 
 def signal_in(place: str, number: int) -> None:
-    """Get a signal outside the steps: while data is loaded, while weights or the record are written."""
+    """Get a signal outside the steps: while data and networks are loaded, while weights or the record are written."""
     from cmivae.stages import runner, training
 
     owner, name = {
-        "load": (training, "build_model"),
+        "load": (training, "build_critics"),
         "write weights": (training, "save_weights"),
         "write record": (runner, "write_record"),
         "put in place": (runner, "_put_in_place"),
