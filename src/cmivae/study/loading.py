@@ -31,7 +31,8 @@ def load_params(path: Path | str = "params.yaml") -> Params:
             fix="run from a workspace: the repository's root or demo/",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError("params cannot be read", where=str(path), why=str(error)) from None
+        fix = "let your user read it (chmod u+r), and save it as UTF-8"
+        raise UserError("params cannot be read", where=str(path), why=str(error), fix=fix) from None
     params = parse_params(_parse_yaml(text, path), where=str(path))
     check_study(params, where=str(path))
     return params

@@ -64,7 +64,7 @@ class Trained:
 
 
 class Diverged(Exception):
-    """A loss or gradient is not finite."""
+    """A loss, gradient or weight is not finite."""
 
 
 class Trainer:
@@ -185,6 +185,9 @@ class Trainer:
             **{names[kind]: logit for kind, logit in logits.items()},
         )
         norms = [contender.norm for contender in self.contenders.values()]
+        networks = [job.model, *job.critics.values()]
+        weights = [weight.detach() for network in networks for weight in network.parameters()]
+        norms.append(nn.utils.get_total_norm(weights))  # an infinite weight in front of a tanh shows nowhere else
         self.healthy = self.healthy & finite(loss, norm, *critic_losses.values(), *norms)
 
     def _critic_steps(self, x: Tensor, z: Tensor, s: Tensor) -> dict[str, Tensor]:
@@ -209,7 +212,7 @@ class Trainer:
 
     def _check(self) -> None:
         if not self.healthy:
-            raise Diverged(f"a loss or gradient was not finite at step {self.step}")
+            raise Diverged(f"a loss, gradient or weight was not finite at step {self.step}")
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
