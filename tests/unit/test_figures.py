@@ -152,6 +152,7 @@ def test_figure_4_has_all_objectives_against_beta():
     figure = draw(found)
     (axes,) = figure.axes
     assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "β = 1 − γ", "I(z;s) [nats]")
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == [f"{beta:g}" for beta in sorted(betas)]
     assert figure.findobj(Annotation) == []  # the axis says gamma
     assert "DSAE (γ 0)" in words(figure)
     assert "numbers at points" not in words(figure)

@@ -63,7 +63,7 @@ def curve_figure(found: Curves, *, title: str, note: str, style: Style) -> Figur
         if found.baseline:
             _draw_baseline(axes, found.baseline)
         if found.x == "beta":
-            axes.set_xscale("log")
+            _beta_axis(axes, found)
         for objective, points in lines(found.paper).items():
             _draw_paper(axes, objective, points)
         for objective, points in lines(found.ours).items():
@@ -134,6 +134,14 @@ def sample_records(panels: Sequence[Panel], label: str) -> list[dict[str, Any]]:
                 source = "real" if column == 0 else "sample"
                 records.append(place_ | {"source": source, "ink": float(np.mean(image))})
     return records
+
+
+def _beta_axis(axes: Axes, found: Curves) -> None:
+    """Logarithmic, with a tick at each beta of the study instead of powers of ten."""
+    betas = sorted({p.x for p in (*found.ours, *found.paper)})
+    axes.set_xscale("log")
+    axes.set_xticks(betas, labels=[f"{beta:g}" for beta in betas])
+    axes.set_xticks([], minor=True)
 
 
 def _draw_ours(axes: Axes, objective: str, points: list[Point]) -> None:
