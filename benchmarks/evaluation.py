@@ -15,6 +15,7 @@ from cmivae.evaluation.embedding import decode_images, embed_mean, embed_test
 from cmivae.evaluation.mcas import mcas, pixel_entropy
 from cmivae.evaluation.posthoc import pair_logits
 from cmivae.evaluation.probes import logistic_accuracy, svm_accuracy
+from cmivae.evaluation.sampling import make_sampler
 from cmivae.models.pixelcnn_vae import PixelCnnVae
 from cmivae.study import params as study
 from cmivae.training.critics import build_contender
@@ -36,11 +37,11 @@ def parts() -> dict[str, tuple[float, float]]:
     model = PixelCnnVae(study.PixelCnnVae(name="pixelcnn_vae")).to(memory_format=torch.channels_last).eval()
     drawn, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     images, items = binary_images(500, "cpu"), image_items(500, "cpu")
-    critic = model.make_critic("zs", study.Critic(), drawn)
+    critic, sampler = model.make_critic("zs", study.Critic(), drawn), make_sampler(model)
     contender = build_contender("estimator", critic, study.Train(epochs=1), drawn)
     z = torch.randn(Z, model.z_dim, generator=drawn)
     labels, test_y = np.arange(Z) % 10, np.arange(TEST) % 10
-    decoded = decode_images(model, z, DECODES, drawn).numpy()[None]  # (1, 100, 10, 28, 28)
+    decoded = decode_images(sampler, model.image_size, z, DECODES, drawn).numpy()[None]  # (1, 100, 10, 28, 28)
     test_x = (rng.random((TEST, 28, 28)) < 0.13).astype(np.uint8)
     codes, probe_y = rng.normal(size=(TEST, 32)), np.arange(PROBE) % 10
 
@@ -66,7 +67,7 @@ def parts() -> dict[str, tuple[float, float]]:
                 (PROBE + SUBSETS * Z) / len(images),
             ),
             "online estimator on the test images": (
-                cpu_seconds(lambda: pair_logits(model, critic, items, drawn)),
+                cpu_seconds(lambda: pair_logits(model, [critic], items, drawn)),
                 TEST / len(images),
             ),
             "sampling for mCAS": (cpu_seconds(lambda: decode_images(model, z, DECODES, drawn)), SUBSETS),

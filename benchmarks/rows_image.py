@@ -17,27 +17,32 @@ from cmivae.study import params as study
 
 ITEMS = 512  # images of which batches are taken
 SIZE = 784  # pixels, each a forward of the naive sampler
+FORWARDS = 10  # of the naive sampler on a GPU, one after the other, in one timing
 CHECKED = 3  # images in a comparison in float64
 
 
 def beta_step(sizes: Sizes) -> Case:
     """beta-VAE: our step against dense masked convolutions."""
     ours, peer = _ours(sizes), _peer(sizes)
-    return Case(ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, with_critic=False))
+    return Case(
+        ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, sizes.device, with_critic=False)
+    )
 
 
 def plain_block_step(sizes: Sizes) -> Case:
     """The same for ``block: plain``, 64 to 64 channels without bottlenecks."""
     image = sizes.image.model_copy(update={"block": "plain"})
     ours, peer = _ours(sizes, image=image), _peer(sizes, image=image)
-    return Case(ours.step, peer.step, lambda: step_difference(image, sizes.critic, with_critic=False))
+    return Case(ours.step, peer.step, lambda: step_difference(image, sizes.critic, sizes.device, with_critic=False))
 
 
 def cmi_step(sizes: Sizes, d_batch: str = "same") -> Case:
     """CMI-VAE: our step against the transcription."""
     train = sizes.train.model_copy(update={"d_batch": d_batch})
     ours, peer = _ours(sizes, critic=True, train=train), _peer(sizes, critic=True)
-    return Case(ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, with_critic=True))
+    return Case(
+        ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, sizes.device, with_critic=True)
+    )
 
 
 def cmi_over_beta(sizes: Sizes) -> Case:
@@ -71,7 +76,9 @@ def sampling(sizes: Sizes) -> Case:
         found, logits = sampler.images_and_logits(z, u)
         return (one_forward(found.unsqueeze(1).float())[:, 0] - logits).abs().max().item()
 
-    return Case(lambda: sampler(z, u), one_forward, difference, factor=SIZE)
+    # On a GPU one forward is too short to be timed alone.
+    calls = 1 if sizes.device == "cpu" else FORWARDS
+    return Case(lambda: sampler(z, u), lambda: [one_forward() for _ in range(calls)], difference, factor=SIZE / calls)
 
 
 def _ours(
@@ -93,18 +100,19 @@ def _peer(sizes: Sizes, critic: bool = False, image: study.PixelCnnVae | None = 
     return PlainTraining(plain_twin(model, image), sizes.train, data, GAMMA, judge)
 
 
-def step_difference(image: study.PixelCnnVae, critic: study.Critic, *, with_critic: bool) -> float:
+def step_difference(image: study.PixelCnnVae, critic: study.Critic, device: str = "cpu", *, with_critic: bool) -> float:
     """The largest relative difference in float64 of both losses and of all their gradients, on one batch.
 
     Gradients are divided by the largest of their tensor; those of dead weights, which He et al.'s way of masking
     computes and never uses, are left out.
     """
-    model = PixelCnnVae(image).double().train()
-    judge = model.make_critic("zs", critic, torch.Generator().manual_seed(0)).double() if with_critic else None
-    x = binary_images(CHECKED, "cpu").unsqueeze(1).double()
+    model = PixelCnnVae(image).to(device).double().train()
+    judge = model.make_critic("zs", critic, torch.Generator().manual_seed(0)) if with_critic else None
+    judge = None if judge is None else judge.to(device).double()
+    x = binary_images(CHECKED, device).unsqueeze(1).double()
     twin, other = plain_twin(model, image).train(), copy.deepcopy(judge)
     plain = PlainTraining(twin, study.Train(epochs=1), x, GAMMA, other)
-    terms = model(x, torch.Generator().manual_seed(1))
+    terms = model(x, torch.Generator(device).manual_seed(1))
     worst = 0.0
     if judge is not None:
         worst = _critic_difference(judge, plain, x, terms.z.detach(), terms.s.detach())
@@ -118,7 +126,8 @@ def step_difference(image: study.PixelCnnVae, critic: study.Critic, *, with_crit
 
 
 def _critic_difference(judge: nn.Module, plain: PlainTraining, x: Tensor, z: Tensor, s: Tensor) -> float:
-    negatives = torch.randn(z.shape, generator=torch.Generator().manual_seed(3), dtype=z.dtype)
+    drawn = torch.Generator(z.device).manual_seed(3)
+    negatives = torch.randn(z.shape, generator=drawn, device=z.device, dtype=z.dtype)
     embedded = judge.embed(s, x)
     ours = critic_loss(judge.logit(embedded, z), judge.logit(embedded, negatives))
     theirs = plain.critic_loss(x, z, s, negatives)

@@ -35,15 +35,15 @@ def dsae_step(sizes: Sizes) -> Case:
         peer.loss(x, noise).backward()
         optimiser.step()
 
-    return Case(ours.step, peer_step, lambda: dsae_difference(sizes.dsae))
+    return Case(ours.step, peer_step, lambda: dsae_difference(sizes.dsae, sizes.device))
 
 
-def dsae_difference(params: study.Dsae) -> float:
+def dsae_difference(params: study.Dsae, device: str = "cpu") -> float:
     """The largest relative difference in float64 of the negative ELBO and of its gradients, on one batch."""
-    model, twin = Dsae(params).double(), Dsae(params).double()
-    x = torch.rand(3, FRAMES, BINS, generator=torch.Generator().manual_seed(0), dtype=torch.double)
-    ours = -model(x, torch.Generator().manual_seed(1)).elbo.mean()
-    theirs = StepByStepDsae(twin).loss(x, torch.Generator().manual_seed(1))
+    model, twin = (Dsae(params).to(device).double() for _ in range(2))
+    x = torch.rand(3, FRAMES, BINS, generator=torch.Generator().manual_seed(0), dtype=torch.double).to(device)
+    ours = -model(x, torch.Generator(device).manual_seed(1)).elbo.mean()
+    theirs = StepByStepDsae(twin).loss(x, torch.Generator(device).manual_seed(1))
     ours.backward(), theirs.backward()
     pairs = zip(model.parameters(), twin.parameters(), strict=True)
     return max(_relative(ours, theirs), *(_relative(a.grad, b.grad) for a, b in pairs))

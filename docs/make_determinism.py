@@ -190,6 +190,8 @@ numbers of the tables differ. {hits} of {tries} trainings were hit by the signal
   two samples of one procedure, like two seeds, and not one run with an error of 1e-7: the rows above are of small
   networks and {steps}. That is why `compute.threads` is 1 by default, why threads, device and libraries stand in
   each run's record, and why `cmivae verify` compares within a tolerance on other machines ([audit.md](audit.md)).
+- **Another kind of GPU draws other random numbers**, not only other last bits: torch's generator on CUDA splits a large
+  draw by the number of multiprocessors.
 - **Nothing is promised** across versions of torch: `requirements.lock` pins them.
 
 ## How

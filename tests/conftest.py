@@ -16,3 +16,18 @@ def logger_as_it_came():
     log = logging.getLogger("cmivae")
     log.handlers, log.propagate = [], True
     log.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The kernels that a training on a GPU uses: deterministic ones in full float32. Put back afterwards."""
+    import torch
+
+    from cmivae.training.devices import set_up
+
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    for backend in (torch.backends.cuda.matmul, torch.backends.cudnn):
+        monkeypatch.setattr(backend, "allow_tf32", backend.allow_tf32)
+    set_up(torch.device("cuda"), 1)
+    yield
+    torch.use_deterministic_algorithms(deterministic)

@@ -72,7 +72,7 @@ def test_a_run_whose_outputs_differ_fails(monkeypatch, tmp_path, capsys):
 
     wrong = Row("wrong", "two numbers", "another", lambda sizes: Case(int, int, lambda: 0.5), "values", 1e-9)
     monkeypatch.setattr(run, "ROWS", [wrong])
-    monkeypatch.setattr(run.cuda, "ROWS", [])
+    monkeypatch.setattr(run.rows_cuda, "ROWS", [])
     monkeypatch.setattr(sys, "argv", ["run.py", "--repeats", "1", "--out", str(tmp_path)])
     threads = torch.get_num_threads()
     try:

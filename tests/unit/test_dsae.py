@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from cmivae.models.dsae import Dsae
@@ -372,3 +372,18 @@ def test_bf16_keeps_terms_in_float32_and_near_them():
     for name in ("recon", "kl_s"):  # the noise of s is another in bf16
         assert getattr(rough, name).mean().item() == pytest.approx(getattr(exact, name).mean().item(), rel=0.1)
     assert not torch.equal(rough.recon, exact.recon)
+
+
+@pytest.mark.parametrize("changes", [{}, {"q_s": "ar"}], ids=str)
+def test_recurrent_nets_and_the_mean_of_x_are_never_reduced(changes):
+    """On a GPU autocast would run recurrent nets in float16, whatever it was asked for, and gradients overflow."""
+    model, x = small_model(**changes).float(), frames(4).float()
+    taken = []
+    for module in [net for net in model.modules() if isinstance(net, nn.RNNBase)] + [model.decoder[-1], model.z_out]:
+        module.register_forward_hook(
+            lambda module, _, out: taken.append((module, (out if isinstance(out, torch.Tensor) else out[0]).dtype))
+        )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(x, generator(5)).elbo.mean().backward()
+    assert {dtype for module, dtype in taken if module is not model.z_out} == {torch.float32}
+    assert {dtype for module, dtype in taken if module is model.z_out} == {torch.bfloat16}  # autocast was on

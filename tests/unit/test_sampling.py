@@ -69,15 +69,16 @@ def test_fast_sampler_equals_the_reference(changes):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the sampler's CUDA graph is not run here")
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_on_a_gpu_a_graph_draws_the_images_of_the_reference(changes):
     model = trained(study.PixelCnnVae(**{**SMALL, **changes}), seed=1)
     z, u = inputs(model, 5, seed=2)
     on_cpu, expected = FastSampler(model).images_and_logits(z, u)
-    images, logits = FastSampler(model.cuda()).images_and_logits(
-        z.cuda(), u.cuda(), chunk=2
-    )  # the last chunk is not full
+    sampler = FastSampler(model.cuda())
+    images, logits = sampler.images_and_logits(z.cuda(), u.cuda(), chunk=2)  # the last chunk is not full
     assert torch.equal(images, sample_reference(model, z.cuda(), u.cuda()))
+    assert torch.equal(images, sampler(z.cuda(), u.cuda(), chunk=2))  # by the same graphs
     assert torch.equal(images.cpu(), on_cpu)
     torch.testing.assert_close(logits.cpu(), expected, rtol=0, atol=1e-4)
 

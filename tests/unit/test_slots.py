@@ -14,7 +14,7 @@ from cmivae.provenance import slots
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A machine whose nvidia-smi lists two GPUs."""
+    """A machine whose nvidia-smi lists two GPUs, x and y."""
     tool = tmp_path / "bin/nvidia-smi"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho 'GPU 1: A (UUID: y)'\n")
@@ -28,13 +28,13 @@ def machine(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("machine")
 def test_two_jobs_get_two_devices_and_give_them_back():
     with slots.gpu_slot() as first:
-        assert os.environ[slots.VISIBLE] == first == "0"
+        assert os.environ[slots.VISIBLE] == first == "x"
         os.environ.pop(slots.VISIBLE)  # as in another process
         with slots.gpu_slot() as second:
-            assert second == "1"
+            assert second == "y"
     assert slots.VISIBLE not in os.environ
     with slots.gpu_slot() as again:
-        assert again == "0"
+        assert again == "x"
 
 
 @pytest.mark.usefixtures("machine")
@@ -66,9 +66,34 @@ def test_more_jobs_share_a_device_when_asked(monkeypatch):
 
 
 @pytest.mark.usefixtures("machine")
-def test_what_a_scheduler_gave_is_all_there_is(monkeypatch):
-    monkeypatch.setenv(slots.VISIBLE, "5,7")
-    assert slots.devices() == ["5", "7"]
+@pytest.mark.parametrize(
+    ("given", "expected"), [("5,7", ["5", "7"]), (" 1", ["1"]), ("0,-1,1", ["0"]), ("-1", []), ("NoDevFiles", [])]
+)
+def test_what_a_scheduler_gave_is_all_there_is(monkeypatch, given, expected):
+    monkeypatch.setenv(slots.VISIBLE, given)
+    assert slots.devices() == expected
+
+
+def test_parts_of_a_gpu_stand_in_its_place():
+    listed = """GPU 0: NVIDIA A100 (UUID: GPU-aaaa)
+  MIG 3g.20gb     Device  0: (UUID: MIG-aaa0)
+  MIG 3g.20gb     Device  1: (UUID: MIG-aaa1)
+GPU 1: NVIDIA A100 (UUID: GPU-bbbb)
+"""
+    assert slots._uuids(listed.splitlines()) == ["MIG-aaa0", "MIG-aaa1", "GPU-bbbb"]
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_process_in_which_cuda_is_at_work_keeps_its_device(monkeypatch):
+    with slots.gpu_slot() as first:
+        monkeypatch.setattr(slots, "WAIT", 0.01)
+        monkeypatch.setattr(slots, "_given", [])  # another process takes the other device, and starts CUDA
+        monkeypatch.delenv(slots.VISIBLE)
+        with slots.gpu_slot() as second:
+            pass
+        monkeypatch.setattr(slots, "_cuda_started", lambda: True)
+    with slots.gpu_slot() as again:  # though x is free too, and comes first
+        assert (first, second, again) == ("x", "y", "y")
 
 
 JOB = """
@@ -101,7 +126,7 @@ def jobs(machine, tmp_path):
 def test_jobs_take_distinct_devices_and_a_killed_one_frees_its_own_for_who_waits(jobs):
     first, second = jobs(), jobs()
     taken = [each.stdout.readline().strip() for each in (first, second)]
-    assert sorted(taken) == ["0", "1"]
+    assert sorted(taken) == ["x", "y"]
     third = jobs()
     with pytest.raises(subprocess.TimeoutExpired):
         third.wait(0.5)

@@ -15,7 +15,8 @@ from cmivae.study.params import Config, Dataset
 from cmivae.training.devices import generator, resolve_device, set_up
 
 SECONDS = 2.0  # at least, of each measurement
-ITEMS = 100  # a validation
+ITEMS, CUDA_ITEMS = 100, 500  # a validation; on a GPU as many as in one forward of a true one
+CUDA_CALLS = 10  # between looks at the clock, each of which waits for the device
 IMAGES = 100  # that are sampled together
 
 
@@ -34,7 +35,8 @@ def device_name(device: torch.device, processor: str) -> str:
 def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict[str, float]:
     """Seconds an item, with the keys of ``flops.item_flops``; ``logits`` is one image by the fast sampler."""
     batch = dataset.train.batch_size
-    with trial(dataset, config, max(ITEMS, batch), batch, device) as trainer:
+    count = CUDA_ITEMS if device.type == "cuda" else ITEMS
+    with trial(dataset, config, max(count, batch), batch, device) as trainer:
         job, posthoc = trainer.job, Posthoc(dataset, trainer)
         x, model = job.train[slice(batch)], job.model
         found = {
@@ -55,12 +57,15 @@ def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict
 
 
 def _seconds(act: Callable[[], object], device: torch.device) -> float:
-    """Mean of as many calls as fill ``SECONDS``, after one that does not count."""
-    act()
+    """Mean of as many calls as fill ``SECONDS``, after some that do not count."""
+    burst = CUDA_CALLS if device.type == "cuda" else 1
+    for _ in range(min(burst, 3)):
+        act()
     calls, start = 0, _now(device)
     while True:
-        act()
-        calls += 1
+        for _ in range(burst):
+            act()
+        calls += burst
         taken = _now(device) - start
         if taken >= SECONDS:
             return taken / calls

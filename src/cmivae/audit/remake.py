@@ -11,9 +11,11 @@ from cmivae.audit.findings import Done
 from cmivae.audit.hashes import Checker
 from cmivae.audit.replay import replayed
 from cmivae.progress import log
-from cmivae.provenance.environment import environment
+from cmivae.provenance.environment import environment, gpu_names
 from cmivae.provenance.io import read_json, sha256_file
 from cmivae.provenance.ledger import Record
+from cmivae.stages.runner import ON_GPU
+from cmivae.study.params import Compute
 
 STAGES = {"L3": ("baseline", "evaluate", "figures"), "L4": ("prepare", "embed"), "L5": ("train",)}
 WHAT = {
@@ -51,7 +53,7 @@ def check_stage(checker: Checker, folders: list[str], level: str) -> None:
             what = f"{folder} cannot be made again: its audio does not lie on this machine"
             checker.add(level, absent, what, "the corpus", "no such folder", BRING.format(name=artefact.dataset))
             continue
-        same = same_environment(record, checker.book.study.params.compute.threads)
+        same = same_environment(record, artefact.stage, checker.book.study.params.compute)
         exact &= same
         log.info("%s: %s is made again", level, folder)
         worst = max(worst, _remake(checker, artefact, record, level, same))
@@ -63,22 +65,16 @@ def check_stage(checker: Checker, folders: list[str], level: str) -> None:
     checker.report.done.append(done)
 
 
-def same_environment(record: Record, threads: int) -> bool:
-    """Whether libraries, processor and threads, and so the last bits, are those that a record names."""
+def same_environment(record: Record, stage: str, compute: Compute) -> bool:
+    """Whether libraries, processor, threads and device, and so the last bits, are those that a record names."""
     then, now = record.values["environment"], environment()
     torch = then.get("torch") or {}
     if any(then[key] != now[key] for key in ("libraries", "processor", "python")):
         return False
-    return torch.get("threads", threads) == threads and torch.get("device", "cpu") == _device(torch)
-
-
-def _device(torch_then: dict[str, Any]) -> str:
-    if not torch_then:
-        return "cpu"
-    import torch  # the stages that are compared here load it anyway
-
-    seen = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return "cuda" if seen and seen == torch_then.get("gpu") else "cpu"
+    if torch.get("threads", compute.threads) != compute.threads:
+        return False
+    gpus = gpu_names() if stage in ON_GPU and compute.device != "cpu" else []
+    return torch["gpu"] in gpus if torch.get("device") == "cuda" else not gpus
 
 
 def _remake(checker: Checker, artefact: Any, record: Record, level: str, same: bool) -> float:

@@ -66,5 +66,4 @@ class Posthoc:
 
     def validate(self, items: Items) -> None:
         """The logits of all critics on all items."""
-        for each in self.critics:
-            pair_logits(self.model, each.module, items, self.drawn)
+        pair_logits(self.model, [each.module for each in self.critics], items, self.drawn)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cmivae.evaluation.sampling import make_sampler
+from cmivae.evaluation.sampling import Sampler
 from cmivae.models.contract import ImageVae
 
 CHUNK = 250  # images a forward in eval mode
@@ -34,8 +34,8 @@ def embed_mean(model: ImageVae, images: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([mean for mean, _ in parts]), torch.cat([logvar for _, logvar in parts])
 
 
-def decode_images(model: ImageVae, z: Tensor, decodes: int, drawn: torch.Generator) -> Tensor:
-    """Stochastic decodes of each z by the PixelCNN in raster order.
+def decode_images(sampler: Sampler, size: int, z: Tensor, decodes: int, drawn: torch.Generator) -> Tensor:
+    """Stochastic decodes of each z by the PixelCNN in raster order, of ``size`` x ``size`` pixels.
 
     The uniforms of all images are drawn at once, so that the images do not depend on how they are batched.
 
@@ -43,10 +43,9 @@ def decode_images(model: ImageVae, z: Tensor, decodes: int, drawn: torch.Generat
         z: (N, Z).
 
     Returns:
-        (N, decodes, 28, 28) uint8 in {0, 1}, on the CPU.
+        (N, decodes, size, size) uint8 in {0, 1}, on the CPU.
     """
-    size = model.image_size
     repeated = z.repeat_interleave(decodes, dim=0)  # (N*D, Z)
     u = torch.rand(len(repeated), size * size, generator=drawn, device=z.device)
-    images = make_sampler(model)(repeated, u)  # (N*D, 28, 28)
+    images = sampler(repeated, u)  # (N*D, 28, 28)
     return images.reshape(len(z), decodes, size, size).cpu()

@@ -5,6 +5,7 @@ All initialisations share each batch's z and s.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,23 +34,26 @@ class Best:
 
 
 @torch.no_grad()
-def pair_logits(model: Vae, critic: Critic, items: Items, drawn: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Logits of a critic in eval mode on pairs of q(z,s) and on pairs with z deranged within a chunk.
+def pair_logits(model: Vae, critics: Sequence[Critic], items: Items, drawn: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Logits of critics in eval mode on pairs of q(z,s) and on pairs with z deranged within a chunk.
 
-    Chunks are drawn at random, since neighbours may be of one speaker.
+    Chunks are drawn at random, since neighbours may be of one speaker. All critics see the same pairs.
 
     Returns:
-        joint (N,) and shuffled (N,), float32 on the CPU, in the order of ``items``.
+        joint (I, N) and shuffled (I, N), float32 on the CPU, a row a critic, in the order of ``items``.
     """
     order = torch.randperm(len(items), generator=drawn, device=drawn.device)
-    joint, marginal = torch.empty(len(items)), torch.empty(len(items))
+    found: list[Tensor] = []
     for part in chunks(len(items), CHUNK):
         x = items[order[part]]
         z, s = model.latents(x, drawn)
-        e = critic.eval().embed(s, x)  # (C, Z)
-        joint[order[part].cpu()] = critic.logit(e, z).float().cpu()
-        marginal[order[part].cpu()] = critic.logit(e, shuffled(z, drawn)).float().cpu()
-    return joint, marginal
+        negatives = shuffled(z, drawn)
+        for critic in critics:
+            e = critic.eval().embed(s, x)  # (C, Z)
+            found.append(torch.stack([critic.logit(e, z), critic.logit(e, negatives)]).float())  # (2, C)
+    rows = [torch.cat(found[first :: len(critics)], dim=1) for first in range(len(critics))]  # each (2, N)
+    logits = torch.stack(rows, dim=1)[:, :, order.argsort()].cpu()  # (2, I, N)
+    return logits[0], logits[1]
 
 
 def train_posthoc(
@@ -95,9 +99,10 @@ def train_posthoc(
 
 
 def _keep_best(model: Vae, contenders: list[Contender], best: list[Best], valid: Items, epoch: int, seed: int) -> None:
-    for contender, each in zip(contenders, best, strict=True):
-        drawn = generator(next(model.parameters()).device, seed, VALID)
-        loss = critic_loss(*pair_logits(model, contender.module, valid, drawn)).item()
+    drawn = generator(next(model.parameters()).device, seed, VALID)
+    logits = pair_logits(model, [contender.module for contender in contenders], valid, drawn)
+    for contender, each, joint, marginal in zip(contenders, best, *logits, strict=True):
+        loss = critic_loss(joint, marginal).item()
         if loss < each.loss:
             weights = {key: value.clone() for key, value in contender.module.state_dict().items()}
             each.loss, each.epoch, each.weights = loss, epoch, weights

@@ -21,6 +21,7 @@ from cmivae.models.masked import MaskedConv2d
 from cmivae.models.pixelcnn_vae import MaskedLayer, PixelCnnVae, ResidualLayer
 
 Sampler = Callable[[Tensor, Tensor], Tensor]
+CHUNK, CUDA_CHUNK = 128, 1024  # images drawn together: what fits a cache; enough to fill a GPU between launches
 
 log = logging.getLogger(__name__)
 
@@ -71,24 +72,29 @@ class FastSampler:
         self.head = _with_bias(*_fold(first.weight, norm))[:, :, 0, 0]  # (C, C + 1)
         self.last = _with_bias(last.weight, cast(Tensor, last.bias))[:, :, 0, 0].clone()  # (1, C + 1)
         self.maps = model.z_linear.weight.clone(), model.z_linear.bias.clone()
+        self.chunks: dict[int, _Chunk] = {}  # by their number of images: buffers and graphs are made once
 
-    def __call__(self, z: Tensor, u: Tensor, chunk: int = 128) -> Tensor:
+    def __call__(self, z: Tensor, u: Tensor, chunk: int | None = None) -> Tensor:
         """(N, Z), (N, 784) in (0, 1) -> (N, 28, 28) uint8, ``chunk`` images at a time"""
         return self.images_and_logits(z, u, chunk)[0]
 
     @torch.inference_mode()
-    def images_and_logits(self, z: Tensor, u: Tensor, chunk: int = 128) -> tuple[Tensor, Tensor]:
+    def images_and_logits(self, z: Tensor, u: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
         """The images, and the logit that each pixel was drawn with.  -> (N, 28, 28) uint8, (N, 28, 28)"""
         images = torch.empty(len(z), self.size, self.size, dtype=torch.uint8, device=z.device)
         logits = torch.empty(len(z), self.size, self.size, dtype=self.head.dtype, device=z.device)
-        drawer = None
+        chunk = chunk or (CUDA_CHUNK if z.is_cuda else CHUNK)
         for start in range(0, len(z), chunk):
             part = slice(start, start + chunk)
-            if drawer is None or drawer.items != len(z[part]):
-                drawer = _Chunk(self, z[part])
-            drawn = drawer.draw(z[part], u[part])
+            drawn = self._chunk(z[part]).draw(z[part], u[part])
             images[part], logits[part] = (values.permute(2, 0, 1) for values in drawn)
         return images, logits
+
+    def _chunk(self, z: Tensor) -> "_Chunk":
+        """What draws as many images as there are z.  (N, Z)"""
+        if len(z) not in self.chunks:
+            self.chunks[len(z)] = _Chunk(self, z)
+        return self.chunks[len(z)]
 
 
 class _FoldedLayer:
@@ -178,7 +184,7 @@ class _Chunk:
         self.strips = [_Strip(layer, self.size, self.items, like) for layer in self.layers]
         self.maps = like.new_zeros(self.size, maps, self.items)  # of the current row, as the next two
         self.thresholds, self.logits = (like.new_zeros(self.size, self.items) for _ in range(2))
-        self.pixels = _captured(self._pixels) if like.is_cuda else self._pixels
+        self.pixels = _captured(self._pixels, like.device) if like.is_cuda else self._pixels
 
     def draw(self, z: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """(N, Z), (N, 784) -> images (28, 28, N) of 0 and 1, logits (28, 28, N)"""
@@ -241,22 +247,26 @@ class _Elu:
 
     def __call__(self, x: Tensor) -> None:
         """(C, N), in place"""
+        if x.is_cuda:  # one launch
+            F.elu(x, inplace=True)
+            return
         scratch = self.scratch[len(x)]
         torch.minimum(x, self.zero, out=scratch)
         scratch.mul_(self.log2e).exp2_().sub_(self.one)
         torch.maximum(x, scratch, out=x)
 
 
-def _captured(act: Callable[[], None]) -> Callable[[], None]:
-    """``act``, which needs nothing but buffers on the current CUDA device, as one launch."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        act()  # libraries set themselves up, which cannot be captured
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        act()
+def _captured(act: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """``act``, which needs nothing but buffers on a CUDA device, as one launch."""
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            act()  # libraries set themselves up, which cannot be captured
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            act()
     return graph.replay
 
 

@@ -5,6 +5,8 @@ samples shifted by one step, so that KL(s) is that of the ELBO and every recurre
 at once.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -75,7 +77,7 @@ class Dsae(SpeechVae):
         """
         if x.ndim != 3 or x.shape[2] != self.bins:
             raise ValueError(f"the encoder takes (B, T, {self.bins}), not {tuple(x.shape)}")
-        _, (last, _) = self.z_lstm(x)  # (2, B, H)
+        _, (last, _) = _full(self.z_lstm, x)  # (2, B, H)
         mean, logvar = self.z_out(torch.cat([last[0], last[1]], dim=1)).chunk(2, dim=1)
         return mean, logvar
 
@@ -85,21 +87,25 @@ class Dsae(SpeechVae):
         (B, T, F), (B, Z) -> (B, T, S), ((B, T, S), (B, T, S))
         """
         joined = torch.cat([x, z.unsqueeze(1).expand(-1, x.shape[1], -1)], dim=2)  # (B, T, F + Z)
-        features, _ = self.s_lstm(joined)  # (B, T, 2H)
+        features, _ = _full(self.s_lstm, joined)  # (B, T, 2H)
         if self.q_s == "ar":
             return self._feed_back(x, features, generator)
-        mean, logvar = _as(x, self.s_out(self.s_rnn(features)[0]).chunk(2, dim=2))  # (B, T, S), (B, T, S)
+        mean, logvar = _as(x, self.s_out(_full(self.s_rnn, features)[0]).chunk(2, dim=2))  # (B, T, S), (B, T, S)
         return _draw(mean, logvar, generator), (mean, logvar)
 
     def prior_s(self, s: Tensor) -> Gaussian:
         """p(s_t | s_<t) at the values of ``s``: mean and log-variance; s_0 = 0.  (B, T, S) -> (B, T, S), (B, T, S)"""
         before = torch.cat([torch.zeros_like(s[:, :1]), s[:, :-1]], dim=1)  # (B, T, S)
-        mean, logvar = self.prior_out(self.prior(before)[0]).chunk(2, dim=2)
+        mean, logvar = self.prior_out(_full(self.prior, before)[0]).chunk(2, dim=2)
         return mean, logvar
 
     def decode(self, s: Tensor, z: Tensor) -> Gaussian:
         """p(x_t | s_t, z): mean and log-variance.  (B, T, S), (B, Z) -> (B, T, F), (B, T, F) or what expands to it"""
-        out = self.decoder(torch.cat([s, z.unsqueeze(1).expand(-1, s.shape[1], -1)], dim=2))
+        *inner, last = self.decoder
+        out = torch.cat([s, z.unsqueeze(1).expand(-1, s.shape[1], -1)], dim=2)  # (B, T, S + Z)
+        for layer in inner:
+            out = layer(out)  # (B, T, H)
+        out = _full(last, out)  # a mean in bf16 would be coarser than the noise of x
         mean, logvar = out.chunk(2, dim=2) if self.var == "net" else (out, self.logvar)
         return mean, logvar.clamp_min(self.min_logvar)
 
@@ -134,7 +140,7 @@ class Dsae(SpeechVae):
         before, state, steps = features.new_zeros(len(features), self.s_dim), None, []
         for t in range(features.shape[1]):
             joined = torch.cat([features[:, t], before.to(features.dtype)], dim=1).unsqueeze(1)  # (B, 1, 2H + S)
-            out, state = self.s_rnn(joined, state)
+            out, state = _full(self.s_rnn, joined, state)
             mean, logvar = _as(x, self.s_out(out[:, 0]).chunk(2, dim=1))  # (B, S), (B, S)
             before = _draw(mean, logvar, generator)
             steps.append((before, mean, logvar))
@@ -152,6 +158,15 @@ class _Step(nn.Module):
     def forward(self, before: Tensor) -> tuple[Tensor, None]:
         """(B, T, S) -> (B, T, H)"""
         return self.net(before), None
+
+
+def _full(net: nn.Module, x: Tensor, *more: Tensor | None) -> Any:
+    """``net(x, *more)`` in its own precision also under autocast, which would run cuDNN's recurrent nets in float16."""
+    kind = x.device.type
+    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return net(x, *more)
+    with torch.autocast(kind, enabled=False):
+        return net(x.to(next(net.parameters()).dtype), *more)
 
 
 def _draw(mean: Tensor, logvar: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -37,6 +37,4 @@ def derangement(n: int, generator: torch.Generator) -> Tensor:
     if n < 2:
         raise ValueError(f"{n} item(s) cannot be deranged: the batch must hold 2 or more")
     cycle = torch.randperm(n, generator=generator, device=generator.device)  # (n,)
-    places = torch.empty_like(cycle)
-    places[cycle] = cycle.roll(-1)
-    return places
+    return cycle.roll(-1)[cycle.argsort()]  # place cycle[i] gets cycle[i + 1]

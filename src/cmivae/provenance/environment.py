@@ -18,7 +18,7 @@ LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "safetenso
 
 @lru_cache(maxsize=1)
 def environment() -> dict[str, Any]:
-    """Libraries, processor, threads and lock digest; CUDA, driver and GPU when torch is loaded and sees one."""
+    """Libraries, processor, threads and lock digest."""
     lock = REPOSITORY / "requirements.lock"
     return {
         "python": platform.python_version(),
@@ -33,26 +33,35 @@ def environment() -> dict[str, Any]:
 
 
 def torch_environment() -> dict[str, Any] | None:
-    """Threads, determinism and device as torch sees them; None when the stage did not load torch."""
+    """Threads, determinism and device as torch sees them, and the GPU where the stage used one.
+
+    None when the stage did not load torch.
+    """
     torch = sys.modules.get("torch")
     if torch is None:
         return None
+    started = torch.cuda.is_initialized()  # to ask more would start it, in a job that has no GPU
     found = {
         "threads": torch.get_num_threads(),
-        "device": "cuda" if torch.cuda.is_initialized() else "cpu",
+        "device": "cuda" if started else "cpu",
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "flags": {
             "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "tf32": torch.cuda.is_initialized() and torch.backends.cuda.matmul.allow_tf32,
+            "tf32": started and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32),
         },
-        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "cuda": torch.version.cuda if started else None,
     }
-    if torch.cuda.is_available():
+    if started:
         found["gpu"] = torch.cuda.get_device_name()
         found["cudnn"] = torch.backends.cudnn.version()
-        found["driver"] = _run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+        found["driver"] = next(iter(_smi("driver_version")), None)
     return found
+
+
+def gpu_names() -> list[str]:
+    """The GPUs of this machine by the names of their kind, without starting CUDA; none without a driver."""
+    return _smi("name")
 
 
 @lru_cache(maxsize=1)
@@ -64,6 +73,11 @@ def git_state() -> dict[str, Any] | None:
     changes = _run("git", "-C", str(REPOSITORY), "diff", "HEAD", "--", "src", "requirements.lock") or ""
     changes += _run("git", "-C", str(REPOSITORY), "ls-files", "--others", "--exclude-standard", "--", "src") or ""
     return {"revision": revision, "dirty": hashlib.sha256(changes.encode()).hexdigest() if changes else None}
+
+
+def _smi(what: str) -> list[str]:
+    """One value a GPU."""
+    return (_run("nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader") or "").splitlines()
 
 
 def _version(name: str) -> str | None:

@@ -1,6 +1,5 @@
 """Logits of the estimators of I(z;s) on test data, for every kind of data (appendix E; docs/protocol.md)."""
 
-import torch
 from torch import Tensor
 
 from cmivae.evaluation.posthoc import TEST, pair_logits, train_posthoc
@@ -24,8 +23,8 @@ def estimates(context: Context, model: Vae, train: Items, valid: Items, test: It
         critic = build_critic("estimator", context.dataset.critic, model, device, context.run.seed)
         load_weights(online, critic)
         drawn = generator(device, context.dataset.embed.eval_seed, ONLINE)
-        joint, shuffled = pair_logits(model, critic, test, drawn)
-        found |= {"online_joint": joint, "online_shuffled": shuffled}  # (N,), (N,)
+        joint, shuffled = pair_logits(model, [critic], test, drawn)
+        found |= {"online_joint": joint[0], "online_shuffled": shuffled[0]}  # (N,), (N,)
     if context.dataset.embed.posthoc.inits:
         found |= _posthoc(context, model, train, valid, test)
     return found
@@ -44,6 +43,5 @@ def _posthoc(context: Context, model: Vae, train: Items, valid: Items, test: Ite
         train=train, valid=valid, batch_size=size, seed=seed, name=context.run.name,
     )  # fmt: skip
     log.info("posthoc %s stopped at epochs %s", context.run.name, [each.epoch for each in best])
-    pairs = [pair_logits(model, each.module, test, generator(device, seed, TEST)) for each in contenders]
-    joint, shuffled = zip(*pairs, strict=True)
-    return {"posthoc_joint": torch.stack(joint), "posthoc_shuffled": torch.stack(shuffled)}  # (I, N), (I, N)
+    joint, shuffled = pair_logits(model, [each.module for each in contenders], test, generator(device, seed, TEST))
+    return {"posthoc_joint": joint, "posthoc_shuffled": shuffled}  # (I, N), (I, N)

@@ -25,6 +25,7 @@ from cmivae.training.signals import stopped_outside_the_steps
 IN_PLACE = {"fetch"}  # its folder holds files that a user may have put there
 ON_GPU = {"train", "embed"}
 PASSES_FAILURE_ON = {"embed", "evaluate"}
+NO_MEMORY = ("out of memory", "ALLOC_FAILED")  # as CUDA, and as cuBLAS and cuDNN say it
 POLL = 0.5  # seconds between looks at another process's lock
 
 
@@ -86,7 +87,7 @@ def _make(context: Context, records: list[Record]) -> str:
         with gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext():
             return import_module(artefact.maker).make(context) or "complete"
     except RuntimeError as error:  # torch.OutOfMemoryError is one, but torch may not be loaded here
-        if "out of memory" not in str(error):
+        if not any(words in str(error) for words in NO_MEMORY):
             raise
         fix = "choose a smaller batch or network, fewer jobs_per_gpu, or a larger GPU"
         raise UserError("the GPU has too little memory", where=artefact.name, why=str(error)[:200], fix=fix) from None

@@ -54,8 +54,8 @@ class Checkpoints:
         entry = {"file": name, "sha256": sha256_file(self.folder / name), **at}
         write_json(self.folder / MANIFEST, {"generations": [entry, *generations[:1]]})
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The newest state that is whole; None where there never was one.
+    def load(self) -> dict[str, Any] | None:
+        """The newest state that is whole, on the CPU; None where there never was one.
 
         Raises:
             UserError: there are states, but all are damaged.
@@ -64,7 +64,7 @@ class Checkpoints:
         for entry in generations:
             path = self.folder / Path(entry["file"]).name
             if path.is_file() and sha256_file(path) == entry["sha256"]:
-                return _read(path, device)
+                return _read(path)
             log.warning("checkpoint %s is damaged; trying the one before", path.name)
         if generations:
             raise UserError(
@@ -92,12 +92,10 @@ class Checkpoints:
         return found
 
 
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """A state whose hash agrees; no code in it is run."""
     try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except torch.OutOfMemoryError:
-        raise
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (REFUSED, RuntimeError, ValueError, EOFError) as error:
         why = f"{str(error).splitlines()[0]}; what is not plain tensors is never loaded"
         raise UserError("a checkpoint is not one of ours", where=str(path), why=why, fix=AFRESH) from None

@@ -62,7 +62,7 @@ class Contender:
         """Inverse of ``state``."""
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"].cpu())
+        self.generator.set_state(state["generator"])
 
 
 def marginal_of(kind: str) -> Marginal:

@@ -15,29 +15,30 @@ class Means:
     """Running means of named terms, kept on the device so that no step waits for it."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
+        self.names: list[str] = []
+        self.sums = torch.zeros(0, dtype=torch.double)  # one a name
         self.count = 0
 
     def add(self, **terms: Tensor) -> None:
-        """Add one value (a scalar, or the batch whose mean counts) for each term."""
-        self.count += 1
-        for name, value in terms.items():
-            value = value.detach().mean().double()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        """Add one value (a scalar, or the batch whose mean counts) for each term; the same terms each time."""
+        values = [value.detach() if value.ndim == 0 else value.detach().mean() for value in terms.values()]
+        added = torch.stack(values).double()
+        self.sums = self.sums + added if self.count else added
+        self.names, self.count = list(terms), self.count + 1
 
     def take(self) -> dict[str, float]:
         """The means since the last call, and start again."""
-        means = {name: (value / self.count).item() for name, value in self.sums.items()}
-        self.sums, self.count = {}, 0
+        means = dict(zip(self.names, (self.sums / self.count).tolist(), strict=True)) if self.count else {}
+        self.count = 0
         return means
 
     def state(self) -> dict:
         """All that a resume needs."""
-        return {"sums": dict(self.sums), "count": self.count}
+        return {"names": self.names, "sums": self.sums, "count": self.count}
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict, device: torch.device) -> None:
         """Inverse of ``state``."""
-        self.sums, self.count = dict(state["sums"]), state["count"]
+        self.names, self.sums, self.count = state["names"], state["sums"].to(device), state["count"]
 
 
 class Curve:
@@ -78,5 +79,5 @@ class Curve:
 
 
 def finite(*values: Tensor) -> Tensor:
-    """True when all values are finite; stays on the device.  () bool"""
-    return torch.stack([value.detach().isfinite().all() for value in values]).all()
+    """True when all of the scalars are finite; stays on the device.  () bool"""
+    return torch.stack([value.detach() for value in values]).isfinite().all()

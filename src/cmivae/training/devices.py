@@ -35,11 +35,13 @@ def set_up(device: torch.device, threads: int) -> None:
     _keep_memory()
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+    os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")  # torch.compile chooses no kernel by the clock
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import a compiler, 2 s
     # A debugging aid that took a seventh of a step; its module has a property that type checkers do not see.
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
     torch.backends.cudnn.benchmark = False
     if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)  # streams and graphs are made on the current one
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 

@@ -64,7 +64,11 @@ class Trained:
 
 
 class Diverged(Exception):
-    """A loss, gradient or weight is not finite."""
+    """A loss, gradient or weight is not finite, from ``step`` on."""
+
+    def __init__(self, why: str, step: int):
+        super().__init__(why)
+        self.step = step
 
 
 class Trainer:
@@ -90,7 +94,7 @@ class Trainer:
         self.line_every = max(self.steps_per_epoch // max(1, min(10, LINES // p.epochs)), 1)
         self.step = 0  # VAE steps done
         self.best: dict = {"value": float("inf"), "epoch": 0, "weights": {}}
-        self.healthy = torch.ones((), dtype=torch.bool, device=job.device)
+        self.bad_step = torch.zeros((), dtype=torch.long, device=job.device)  # the first, or 0
 
     def run(self) -> Trained:
         """Train to the last epoch.
@@ -116,7 +120,7 @@ class Trainer:
                     saved = time.monotonic()
             self._save()  # so that a process that ends while weights are written loses no step
         except Diverged as failure:
-            return self._failed(str(failure))
+            return self._failed(failure)
         finally:
             progress.close()
         return self._trained()
@@ -188,7 +192,8 @@ class Trainer:
         networks = [job.model, *job.critics.values()]
         weights = [weight.detach() for network in networks for weight in network.parameters()]
         norms.append(nn.utils.get_total_norm(weights))  # an infinite weight in front of a tanh shows nowhere else
-        self.healthy = self.healthy & finite(loss, norm, *critic_losses.values(), *norms)
+        bad = (self.bad_step == 0) & ~finite(loss, norm, *critic_losses.values(), *norms)
+        self.bad_step.masked_fill_(bad, self.step + 1)
 
     def _critic_steps(self, x: Tensor, z: Tensor, s: Tensor) -> dict[str, Tensor]:
         losses = {}
@@ -211,8 +216,8 @@ class Trainer:
         return x, z, s
 
     def _check(self) -> None:
-        if not self.healthy:
-            raise Diverged(f"a loss, gradient or weight was not finite at step {self.step}")
+        if step := int(self.bad_step):
+            raise Diverged(f"a loss, gradient or weight was not finite at step {step}", step)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -241,7 +246,7 @@ class Trainer:
 
     def _select(self, epoch: int, value: float) -> None:
         if not math.isfinite(value):
-            raise Diverged(f"the validation objective is not finite after epoch {epoch}")
+            raise Diverged(f"the validation objective is not finite after epoch {epoch}", self.step)
         if value < self.best["value"] or self.job.params.select == "last":
             modules = {"vae": self.job.model} | self.job.critics
             weights = {name: _copy(module.state_dict()) for name, module in modules.items()}
@@ -264,7 +269,7 @@ class Trainer:
         self.checkpoints.save(state, {"step": self.step})
 
     def _restore(self) -> None:
-        state = self.checkpoints.load(self.job.device)
+        state = self.checkpoints.load()
         if state is None:
             self.curve.cut(0)
             return
@@ -278,18 +283,18 @@ class Trainer:
         self.step = state["step"]
         self.job.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.noise.set_state(state["noise"].cpu())
+        self.noise.set_state(state["noise"])
         for kind, contender in self.contenders.items():
             contender.restore(state["contenders"][kind])
-        self.means.restore(state["means"])
+        self.means.restore(state["means"], self.job.device)
         self.best = state["best"]
         self.curve.cut(state["curve_bytes"])
         log.info("train %s goes on after step %d", self.job.name, self.step)
 
-    def _failed(self, why: str) -> Trained:
-        log.error("train %s FAILED: %s", self.job.name, why)
-        failure = {"why": why, "step": self.step, "last_means": self.means.take()}
-        return Trained({}, 0, float("nan"), self.step, {key: str(value) for key, value in failure.items()})
+    def _failed(self, failure: Diverged) -> Trained:
+        log.error("train %s FAILED: %s", self.job.name, failure)
+        told = {"why": failure, "step": failure.step, "last_means": self.means.take()}
+        return Trained({}, 0, float("nan"), failure.step, {key: str(value) for key, value in told.items()})
 
 
 def _logit(critic: Contender, terms: Terms, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from cmivae.data.prepare import Prepared, load
 from cmivae.evaluation.embedding import decode_images, embed_mean, embed_test
 from cmivae.evaluation.packing import pack
+from cmivae.evaluation.sampling import make_sampler
 from cmivae.models.contract import ImageVae
 from cmivae.models.terms import gaussian_sample
 from cmivae.progress import log
@@ -45,13 +46,13 @@ def _latents(context: Context, model: ImageVae, prepared: Prepared, device: torc
 
 def _samples(context: Context, model: ImageVae, prepared: Prepared, device: torch.device) -> Tensor:
     """Decodes of every mCAS subset, packed to bits.  (S, N, D, 98) uint8"""
-    params, packed = context.image.embed, []
+    params, sampler, packed = context.image.embed, make_sampler(model), []
     for number, index in enumerate(prepared.subsets["mcas"]):
         z, logvar = embed_mean(model, _on(prepared.train_x[index], device))  # (N, Z), (N, Z)
         if params.mcas_z == "sample":
             z = gaussian_sample(z, logvar, generator(device, params.eval_seed, MCAS_Z, number))
         drawn = generator(device, params.eval_seed, DECODE, number)
-        packed.append(pack(decode_images(model, z, params.decodes, drawn).numpy()))
+        packed.append(pack(decode_images(sampler, model.image_size, z, params.decodes, drawn).numpy()))
         log.info("decode %s subset %d of %d", context.run.name, number + 1, len(prepared.subsets["mcas"]))
     return torch.from_numpy(np.stack(packed))
 

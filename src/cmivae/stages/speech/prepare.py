@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import torch
+
 from cmivae.data.corpus import load_index
 from cmivae.data.speech import prepare
 from cmivae.data.validation import with_validation
 from cmivae.provenance.context import Context
-from cmivae.stages.device import device_of
+from cmivae.training.devices import set_up
 
 
 def make(context: Context) -> None:
     """Read the indexed audio, each file checked by its hash, and write the prepared corpus."""
-    device_of(context)  # threads, and kernels that give the same bits each time
+    set_up(torch.device("cpu"), context.params.compute.threads)  # also where trainings are to run on a GPU
     raw = context.input(f"data/raw/{context.dataset_name}")
     source = context.speech.data.source or raw.values["source"]  # as params say now, or as it was indexed
     root = (context.workspace / Path(source).expanduser()).absolute()
