@@ -1,5 +1,6 @@
 """What a row of the benchmark is, and how it is timed: interleaved, in random order, median and spread of ratios."""
 
+import math
 import random
 import statistics
 import time
@@ -46,6 +47,11 @@ class Row:
         return ratio <= self.bar if self.at_most else ratio >= self.bar
 
 
+def number(difference: float) -> float:
+    """The difference; infinite where it is none, since ``max`` passes over NaN and NaN over infinity is NaN."""
+    return difference if math.isfinite(difference) else math.inf
+
+
 def seconds(act: Callable[[], object], calls: int, device: str) -> float:
     """Seconds of one call: CPU time of this process, or on a GPU wall time up to its end."""
     if device == "cpu":
@@ -88,7 +94,7 @@ def _pair(case: Case, device: str, peer_first: bool) -> tuple[float, float]:
 def _compared(row: Row, case: Case) -> dict[str, Any]:
     if case.difference is None:
         return {"compared": row.compared, "difference": None, "tolerance": None, "equal": None}
-    difference = float(case.difference())
+    difference = number(float(case.difference()))
     equal = difference <= row.tolerance
     return {"compared": row.compared, "difference": difference, "tolerance": row.tolerance, "equal": equal}
 

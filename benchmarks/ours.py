@@ -42,7 +42,7 @@ class OurTraining:
     def step(self) -> None:
         """One step on a random batch."""
         index = torch.randint(len(self.items), (self.size,), generator=self.cpu)
-        self.trainer._update(self.items[index.to(self.trainer.job.device)])
+        self.trainer.update(self.items[index.to(self.trainer.job.device)])
 
 
 def binary_images(count: int, device: str) -> Tensor:

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from measure import Case, Row
+from measure import Case, Row, number
 from ours import GAMMA, OurTraining, binary_images, image_items
 from peers_image import PlainTraining, plain_twin
 from sizes import Sizes
@@ -74,7 +74,7 @@ def sampling(sizes: Sizes) -> Case:
 
     def difference() -> float:
         found, logits = sampler.images_and_logits(z, u)
-        return (one_forward(found.unsqueeze(1).float())[:, 0] - logits).abs().max().item()
+        return number((one_forward(found.unsqueeze(1).float())[:, 0] - logits).abs().max().item())
 
     # On a GPU one forward is too short to be timed alone.
     calls = 1 if sizes.device == "cpu" else FORWARDS
@@ -146,7 +146,7 @@ def _gradients(ours: nn.Module, theirs: nn.Module) -> float:
 
 
 def _relative(a: Tensor, b: Tensor, least: Tensor | float = 0.0) -> float:
-    return ((a - b).abs().max() / b.abs().max().clamp_min(least)).item()
+    return number(((a - b).abs().max() / b.abs().max().clamp_min(least)).item())
 
 
 FLOAT64 = "losses and gradients of one batch, in float64"

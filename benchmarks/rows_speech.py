@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from measure import Case, Row
+from measure import Case, Row, number
 from ours import OurTraining
 from peers_speech import StepByStepDsae, per_file, per_segment
 from sizes import Sizes
@@ -68,7 +68,7 @@ def features_by_file(sizes: Sizes) -> Case:
 
     def difference() -> float:
         pairs = zip((features(wave).numpy() for wave in waves), per_file(waves, floor), strict=True)
-        return max(float(np.abs(np.exp(a) - np.exp(b)).max()) for a, b in pairs)
+        return max(number(float(np.abs(np.exp(a) - np.exp(b)).max())) for a, b in pairs)
 
     return Case(lambda: [features(wave) for wave in waves], lambda: per_file(waves, floor), difference, sizes.calls)
 
@@ -80,7 +80,7 @@ def speech(sizes: Sizes) -> list[np.ndarray]:
 
 
 def _relative(a: Tensor, b: Tensor) -> float:
-    return ((a - b).abs().max() / b.abs().max()).item()
+    return number(((a - b).abs().max() / b.abs().max()).item())
 
 
 ROWS = [

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 from cmivae.provenance import io
-from cmivae.training import checkpoint, loop
+from cmivae.training import checkpoint, loop, signals
 
 
 def _at_step(step: int, act, place: str) -> None:
     """Call ``act(trainer)`` when the given step (counted from 1, over all processes) is before or after its update."""
-    update = loop.Trainer._update
+    update = loop.Trainer.update
 
     def wrapped(self, x):
         here = self.step + 1 == step
@@ -24,7 +24,7 @@ def _at_step(step: int, act, place: str) -> None:
         if here and place == "after":
             act(self)
 
-    loop.Trainer._update = wrapped
+    loop.Trainer.update = wrapped
 
 
 def signal_at(step: int, number: int, place: str) -> None:
@@ -34,7 +34,7 @@ def signal_at(step: int, number: int, place: str) -> None:
 
 def steps_into(path: str, step: int = 0, pause: float = 0.0) -> None:
     """Write the number of each step that is begun into a file; from one of them on, pause in it."""
-    update = loop.Trainer._update
+    update = loop.Trainer.update
 
     def wrapped(self, x):
         Path(path).write_text(str(self.step + 1))
@@ -42,7 +42,19 @@ def steps_into(path: str, step: int = 0, pause: float = 0.0) -> None:
             time.sleep(pause)
         update(self, x)
 
-    loop.Trainer._update = wrapped
+    loop.Trainer.update = wrapped
+
+
+def asked_in_a_step(path: str, step: int, pause: float, marker: str) -> None:
+    """As ``steps_into``; a file appears when a signal has been handled."""
+    steps_into(path, step, pause)
+    ask = signals.StopRequest._ask
+
+    def wrapped(self, number, frame):
+        ask(self, number, frame)
+        Path(marker).touch()
+
+    signals.StopRequest._ask = wrapped
 
 
 def _watched(save, act) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 import studies
 from faultbook import times
-from hooks import signal_at, signal_in, steps_into
+from hooks import asked_in_a_step, signal_at, signal_in, steps_into
 
 from cmivae.provenance.io import read_json
 
@@ -62,7 +62,7 @@ def test_asked_to_stop_it_loses_nothing(count, tmp_path, prepared, whole, chance
 
 @pytest.mark.row(
     "a second signal",
-    "during a step that takes a minute, 0.2 s after the first signal",
+    "during a step that takes a minute, once the first signal was handled",
     "the process ends within 2 s, and started again it ends with the same bytes",
 )
 @times(short=1, full=5)
@@ -71,11 +71,11 @@ def test_a_second_signal_stops_at_once(count, tmp_path, prepared, whole, chance,
         folder, config = studies.copy(prepared, tmp_path / str(number)), CONFIGS[number % 2]
         first, second = chance.sample(SIGNALS[:3], 2)
         with row.case(f"{config} {first.name} {second.name}"):
-            at = folder / "step.txt"
-            child = studies.run(folder, "train", config, hook=(steps_into, (str(at), 3, 60.0)))
+            at, asked = folder / "step.txt", folder / "asked.txt"
+            child = studies.run(folder, "train", config, hook=(asked_in_a_step, (str(at), 3, 60.0, str(asked))))
             child.until(lambda at=at: at.exists() and at.read_text() == "3")
             child.send(first)
-            time.sleep(0.2)
+            child.until(asked.exists)
             assert child.process.is_alive()
             begin = time.monotonic()
             child.send(second)

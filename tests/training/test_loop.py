@@ -59,7 +59,7 @@ def test_critics_step_twice_for_each_vae_step(tmp_path, monkeypatch):
     step = ImageCritic.embed
     monkeypatch.setattr(ImageCritic, "embed", lambda self, s, x: (calls.append(s.requires_grad), step(self, s, x))[1])
     trainer = Trainer(make_job(tmp_path, online_estimator=False))
-    trainer._update(trainer.job.train[slice(0, 8)])
+    trainer.update(trainer.job.train[slice(0, 8)])
     assert calls == [False, False, True]  # two on detached s, then the VAE's own through s
 
 
@@ -84,7 +84,7 @@ def test_a_step_asks_for_no_value(tmp_path, objective, changes):
     trainer = Trainer(make_job(tmp_path, objective, **changes))
     trainer._order(0)  # once an epoch, on the host
     with NoValues():
-        trainer._update(trainer.job.train[trainer._order(0)[:8]])
+        trainer.update(trainer.job.train[trainer._order(0)[:8]])
     with pytest.raises(AssertionError, match="_local_scalar_dense"), NoValues():
         trainer._check()  # which a GPU is asked each 25 steps
 

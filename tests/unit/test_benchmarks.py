@@ -84,6 +84,23 @@ def test_a_run_whose_outputs_differ_fails(monkeypatch, tmp_path, capsys):
     assert "outputs differ: wrong" in printed.err
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_no_equality(bad):
+    import rows_image
+    import rows_speech
+    from measure import Case, Row, measure
+
+    class Sizes:
+        device = "cpu"
+
+    a, b = torch.tensor([1.0, bad]), torch.tensor([1.0, 2.0])
+    for relative in (rows_image._relative, rows_speech._relative):
+        assert [relative(*pair) for pair in ((a, b), (b, a), (a, a))] == [float("inf")] * 3
+        assert max(0.0, relative(a, b)) == float("inf")
+    row = Row("a", "what", "peer", lambda sizes: Case(int, int, lambda: bad), "values", float("inf"))
+    assert measure([row], Sizes(), 1)["a"]["difference"] == float("inf")
+
+
 @pytest.mark.parametrize("block", ["residual", "plain"])
 def test_the_plain_network_has_the_same_logits_losses_and_gradients(block):
     from peers_image import plain_twin

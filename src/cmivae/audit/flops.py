@@ -42,8 +42,8 @@ def item_flops(dataset: Dataset, config: Config) -> dict[str, float]:
         job, posthoc = trainer.job, Posthoc(dataset, trainer)
         model, x, z = job.model, job.train[slice(None)], torch.zeros(ITEMS, job.model.z_dim)
         return {
-            "step": _count(lambda: trainer._update(x)),
-            "valid": _count(trainer._validate),
+            "step": _count(lambda: trainer.update(x)),
+            "valid": _count(trainer.validate),
             "posthoc": _count(lambda: posthoc.step(x)),
             "posthoc_valid": _count(lambda: posthoc.validate(job.valid)),
             "logits": _count(lambda: model.logits(x, z)) if isinstance(model, ImageVae) else 0.0,

@@ -40,8 +40,8 @@ def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict
         job, posthoc = trainer.job, Posthoc(dataset, trainer)
         x, model = job.train[slice(batch)], job.model
         found = {
-            "step": _seconds(lambda: trainer._update(x), device) / batch,
-            "valid": _seconds(trainer._validate, device) / len(job.valid),
+            "step": _seconds(lambda: trainer.update(x), device) / batch,
+            "valid": _seconds(trainer.validate, device) / len(job.valid),
             "posthoc": _seconds(lambda: posthoc.step(x), device) / batch,
             "posthoc_valid": _seconds(lambda: posthoc.validate(job.valid), device) / len(job.valid),
             "logits": 0.0,

@@ -95,6 +95,8 @@ class Trainer:
         self.step = 0  # VAE steps done
         self.best: dict = {"value": float("inf"), "epoch": 0, "weights": {}}
         self.bad_step = torch.zeros((), dtype=torch.long, device=job.device)  # the first, or 0
+        self._order_of: int | None = None  # the epoch whose order ``_indices`` is
+        self._indices = torch.empty(0, dtype=torch.long, device=job.device)
 
     def run(self) -> Trained:
         """Train to the last epoch.
@@ -133,7 +135,7 @@ class Trainer:
         epoch, position = divmod(self.step, self.steps_per_epoch)
         size = self.job.params.batch_size
         index = self._order(epoch)[position * size : (position + 1) * size]
-        self._update(self.job.train[index])
+        self.update(self.job.train[index])
         self.step += 1
         progress.step()
         last = position + 1 == self.steps_per_epoch
@@ -143,7 +145,7 @@ class Trainer:
             self.curve.write("train", epoch + 1, self.step, self.means.take())
         epochs, every = self.job.params.epochs, self.job.params.valid_every
         if last and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
-            values = self._validate()
+            values = self.validate()
             self.curve.write("valid", epoch + 1, self.step, values)
             self._select(epoch + 1, values["selection"])
             if progress.bar is None:
@@ -151,14 +153,15 @@ class Trainer:
 
     def _order(self, epoch: int) -> Tensor:
         """The order of one epoch, known from seed and epoch alone, so that a resume needs no replay.  (N,)"""
-        if getattr(self, "_order_of", None) != epoch:
+        if self._order_of != epoch:
             shuffle = generator(torch.device("cpu"), self.job.seed, ORDER, epoch)
             self._indices = torch.randperm(len(self.job.train), generator=shuffle).to(self.job.device)
             self.job.train.redraw(self.job.seed, epoch)
             self._order_of = epoch
         return self._indices
 
-    def _update(self, x: Tensor) -> None:
+    def update(self, x: Tensor) -> None:
+        """One step of the VAE and its critic steps on these items; the sums of the curve take note.  (B, ...)"""
         job = self.job
         job.model.train()
         for contender in self.contenders.values():
@@ -220,7 +223,7 @@ class Trainer:
             raise Diverged(f"a loss, gradient or weight was not finite at step {step}", step)
 
     @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
         """Means over the validation part in eval mode, with the same noise at every epoch."""
         job, means = self.job, Means()
         noise = generator(job.device, job.seed, VALID)
