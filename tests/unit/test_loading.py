@@ -45,11 +45,11 @@ BAD_VALUES = [
     ("epochs-zero", f"{D}.train.epochs", 0, f"{D}.train.epochs", "greater than or equal to 1"),
     ("batch-one", f"{D}.train.batch_size", 1, f"{D}.train.batch_size", "greater than or equal to 2"),
     ("lr-zero", f"{D}.train.lr", 0.0, f"{D}.train.lr", "greater than 0"),
-    ("kernel-one", f"{D}.model.kernels", [5, 1], f"{D}.model.kernels.1", "greater than or equal to 3"),
+    ("kernel-one", f"{D}.model.kernels", [5, 1], f"{D}.model.kernels[1]", "greater than or equal to 3"),
     ("three-betas", f"{D}.train.adam_betas", [0.1, 0.2, 0.3], f"{D}.train.adam_betas", "2 items"),
-    ("seed-negative", "seeds", [0, -1], "seeds.1", "greater than or equal to 0"),
-    ("seed-huge", "seeds", [2**31], "seeds.0", "less than 2147483648"),
-    ("seed-astronomic", "seeds", [10**60], "seeds.0", "less than 2147483648"),
+    ("seed-negative", "seeds", [0, -1], "seeds[1]", "greater than or equal to 0"),
+    ("seed-huge", "seeds", [2**31], "seeds[0]", "less than 2147483648"),
+    ("seed-astronomic", "seeds", [10**60], "seeds[0]", "less than 2147483648"),
     ("device", "compute.device", "gpu", "compute.device", "pattern"),
     ("choice", f"{D}.model.encoder", "vit", f"{D}.model.encoder", "'resnet' or 'conv'"),
     ("model", f"{D}.model.name", "pixelcnn", f"{D}.model.name", "'pixelcnn_vae'"),
@@ -128,8 +128,8 @@ BAD_FILES = [
     ("rubbish", bytes(range(256)) * 8, "params.yaml", "cannot be read"),
     ("zeros", bytes(512), "params.yaml", "not valid YAML"),
     ("utf16", tiny.TEXT.encode("utf-16"), "params.yaml", "cannot be read"),
-    ("empty", "", "the whole file is", "should be an object"),
-    ("only-comments", "# nothing\n", "the whole file is", "should be an object"),
+    ("empty", "", "the file says nothing", "write a study"),
+    ("only-comments", "# nothing\n", "the file says nothing", "write a study"),
     ("list", "- a\n- b\n", "the whole file is", "should be an object"),
     ("scalar", "42\n", "the whole file is", "should be an object"),
     ("two-documents", tiny.TEXT + "---\n" + tiny.TEXT, "params.yaml:", "another document"),
@@ -160,7 +160,7 @@ def refused(folder, capsys, *expected):
     assert error.startswith("cmivae: ")
     assert error.count("cmivae: ") == 1
     assert "Traceback" not in error
-    for text in (str(folder / "params.yaml"), *expected):
+    for text in (str(folder / "params.yaml"), *expected, "\n  fix   "):
         assert text in error
     return error
 
@@ -254,7 +254,32 @@ def test_folder_in_place_of_params(tmp_path, capsys):
 
 def test_several_mistakes_are_counted(tmp_path, capsys):
     values = tiny.put(tiny.put(tiny.values(), f"{D}.train.epochs", 0), f"{D}.train.batch_size", 0)
-    refused(tiny.workspace(tmp_path, yaml.safe_dump(values)), capsys, f"{D}.train.epochs", "and 1 more")
+    more = f"and 1 more mistake in the file, the next at {D}.train.batch_size\n"
+    refused(tiny.workspace(tmp_path, yaml.safe_dump(values)), capsys, f"{D}.train.epochs", more)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what", "fix"),
+    [("seeds", [-1], "'seeds[0]' is -1", "choose a value of at least 0"),
+     (f"{D}.model.kernels", [1], "'kernels[0]' is 1", "choose a value of at least 3"),
+     ("tables.D4.gammas", [2.0], "'gammas[0]' is 2.0", "choose a value below 1"),
+     ("datasets.Digits 2", tiny.values()["datasets"]["digits"], "the name 'Digits 2' is not allowed", "small letters"),
+     (f"{D}.train", {"epoch": 1}, "unknown key 'epoch'", "did you mean 'epochs'?"),
+     (f"{D}.train.epochs", "ten", "'epochs' is 'ten'", "write a whole number"),
+     ("compute", {"device": "gpu"}, "'device' is 'gpu'", "choose auto, cpu, cuda or cuda:N")],
+)  # fmt: skip
+def test_one_mistake_is_one(key, value, what, fix, tmp_path, capsys):
+    error = refused(tiny.workspace(tmp_path, yaml.safe_dump(tiny.put(tiny.values(), key, value))), capsys, what, fix)
+    assert " more " not in error
+
+
+@pytest.mark.parametrize(("kind", "name"), [("figures", "D4"), ("figures", "D5A"), ("tables", "D3")])
+def test_tables_and_figures_share_no_name(kind, name, tmp_path, capsys):
+    values = tiny.put(tiny.values(), "figures.D5a", {**FIGURE, "metric": "mcas"})
+    entry = {**FIGURE, "metric": "aolr"} if kind == "figures" else {"title": "x", "dataset": "digits"}
+    values = tiny.put(values, f"{kind}.{name}", entry)
+    text = yaml.safe_dump(values, sort_keys=False)
+    refused(tiny.workspace(tmp_path, text), capsys, "is taken by", "give one of them another name")
 
 
 def test_minimal_workspace_is_fine(tmp_path, capsys):

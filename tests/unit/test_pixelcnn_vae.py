@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmivae.errors import UserError
 from cmivae.models.encoders import ConvEncoder, ResNetEncoder
 from cmivae.models.masked import MaskedConv2d
 from cmivae.models.pixelcnn_vae import PixelCnnVae
@@ -209,19 +208,10 @@ def test_weights_come_from_the_generator_only():
     assert not torch.equal(one["layers.0.conv.weight"], other["layers.0.conv.weight"])
 
 
-@pytest.mark.parametrize(
-    ("changes", "key"),
-    [
-        ({"cut": 6}, "cut"),
-        ({"kernels": (5, 4, 3), "cut": 1}, "kernels"),
-        ({"channels": 1}, "channels"),
-    ],
-)
-def test_impossible_parameters_name_their_key(changes, key):
-    with pytest.raises(UserError) as caught:
+@pytest.mark.parametrize("changes", [{"cut": 6}, {"kernels": (5, 4, 3), "cut": 1}, {"channels": 1}], ids=str)
+def test_impossible_parameters_are_refused(changes):
+    with pytest.raises(ValueError, match="no network has these layers"):
         PixelCnnVae(study.PixelCnnVae(**{**SMALL, **changes}))
-    assert caught.value.where == f"params.yaml:model.{key}"
-    assert caught.value.fix
 
 
 @pytest.mark.parametrize("changes", VARIANTS)

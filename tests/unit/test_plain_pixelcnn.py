@@ -20,6 +20,7 @@ from cmivae.study import params as study
 
 SEED = "EQUALITY_SEED"
 
+
 def masked(conv: MaskedConv2d, x: Tensor) -> Tensor:
     """He et al.: the whole kernel, zero from the centre (A) or behind it (B) on."""
     kernel = conv.kernel_size[0]

@@ -89,7 +89,7 @@ CHANGES = {
     f"{S}.data.splits": ({"old": "train"}, set()),  # the reader manifest reads it
     f"{S}.data.parts": (["dev-clean", "test-clean"], set()),  # the reader librispeech reads it
     f"{S}.data.synth.train_speakers": (23, RAW),
-    f"{S}.data.synth.test_speakers": (11, RAW),
+    f"{S}.data.synth.test_speakers": (17, RAW),
     f"{S}.data.synth.core_speakers": (5, RAW),
     f"{S}.data.synth.sentences": (7, RAW),
     f"{S}.data.synth.seconds": (1.5, RAW),

@@ -93,11 +93,6 @@ def test_another_corpus_is_not_deleted(tmp_path):
     assert mine.is_file()
 
 
-def test_the_core_is_of_the_test_speakers():
-    with pytest.raises(UserError, match="core_speakers is 5 of 4 test_speakers"):
-        reader(SMALL.model_copy(update={"core_speakers": 5}))
-
-
 def test_speaker_names_are_distinct_and_of_timits_form():
     names = [speaker(number) for number in range(6000)]
     assert len(set(names)) == 6000

@@ -30,10 +30,6 @@ class Synthetic:
     """Reader ``synth``: ``data.synth`` says how large the corpus is and how it sounds (docs/speech-data.md)."""
 
     def __init__(self, params: SpeechData):
-        if params.synth.core_speakers > params.synth.test_speakers:
-            what = f"core_speakers is {params.synth.core_speakers} of {params.synth.test_speakers} test_speakers"
-            fix = "the core speakers are some of the test speakers"
-            raise UserError(what, where="params.yaml: data.synth.core_speakers", fix=fix)
         self.params = params
 
     def obtain(self, folder: Path) -> Path:

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cmivae.errors import UserError
 from cmivae.models.contract import Critic, ImageVae
 from cmivae.models.critics import CriticKind, make_critic
 from cmivae.models.elu import Elu, elu_
@@ -88,8 +87,7 @@ class PixelCnnVae(ImageVae):
         shape: of one image.
 
     Raises:
-        UserError: parameters that cannot be built.
-        ValueError: images of another shape.
+        ValueError: parameters that cannot be built, or images of another shape.
     """
 
     def __init__(
@@ -228,25 +226,8 @@ def _skips(params: study.PixelCnnVae) -> list[int]:
 
 
 def _check(params: study.PixelCnnVae) -> None:
-    depth = len(params.kernels)
-    if params.cut >= depth:
-        raise UserError(
-            f"cut is {params.cut}, but there are {depth} layers",
-            where="params.yaml:model.cut",
-            why="z joins in the layers after the cut, so at least one must be left",
-            fix=f"choose a cut of 1 to {depth - 1}",
-        )
-    if even := [kernel for kernel in params.kernels if kernel % 2 == 0]:
-        raise UserError(
-            f"kernels holds the even size {even[0]}",
-            where="params.yaml:model.kernels",
-            why="a masked convolution needs a centre pixel",
-            fix="use odd kernel sizes",
-        )
-    if params.channels < 2 and (params.block == "residual" or params.long_skips != "none"):
-        raise UserError(
-            "channels is 1",
-            where="params.yaml:model.channels",
-            why="a residual block works in half of its channels",
-            fix="use 2 or more channels, or block: plain with long_skips: none",
-        )
+    """What ``study.relations`` tells a user before any stage."""
+    even = any(kernel % 2 == 0 for kernel in params.kernels)
+    halved = params.block == "residual" or params.long_skips != "none"
+    if params.cut >= len(params.kernels) or even or (halved and params.channels < 2):
+        raise ValueError(f"no network has these layers: {params}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from cmivae.errors import UserError
 from cmivae.registry import AT_GAMMA_ZERO, CORPORA, OBJECTIVE_KEYS, OBJECTIVES, READERS
 from cmivae.study.params import Config, Dataset, Figure, Params, SpeechDataset, Table
+from cmivae.study.relations import check_dataset
 
 PAPER_OBJECTIVES = ("vanilla", "beta", "mi", "cmi")
 PAPER_EPOCHS = {"image": 300, "speech": 6000}  # what a workspace labelled "paper" must train
@@ -31,12 +32,7 @@ def check_study(params: Params, where: str) -> None:
         raise UserError("a seed is given twice", where=f"{where}:seeds", fix="each run of the study must be its own")
     for name, dataset in params.datasets.items():
         _known(dataset.reader, (*READERS, *CORPORA), f"{where}:datasets.{name}.reader", "reader")
-        if isinstance(dataset, SpeechDataset) and dataset.data.win_length > dataset.data.n_fft:
-            raise UserError(
-                f"a window of {dataset.data.win_length} samples does not fit into a transform of {dataset.data.n_fft}",
-                where=f"{where}:datasets.{name}.data.win_length",
-                fix="choose n_fft at least as long as win_length",
-            )
+        check_dataset(dataset, f"{where}:datasets.{name}")
     for key, config in params.configs.items():
         _check_config(key, config, params, where)
     _check_results(params, where)
@@ -106,6 +102,7 @@ def _check_own(config: Config, place: str) -> None:
 
 
 def _check_results(params: Params, where: str) -> None:
+    _check_names(params, where)
     for name, table in params.tables.items():
         _check_table(table, params, f"{where}:tables.{name}")
     for name, figure in params.figures.items():
@@ -115,6 +112,21 @@ def _check_results(params: Params, where: str) -> None:
             _check_curve(figure, params, place)
         else:
             _check_shown(figure, params, place)
+
+
+def _check_names(params: Params, where: str) -> None:
+    """Addresses such as t4.cmi.g0.3 name a table or a figure, in capitals or not."""
+    seen: dict[str, str] = {}
+    for kind, names in (("tables", params.tables), ("figures", params.figures)):
+        for name in names:
+            other = seen.setdefault(name.lower(), f"{kind}.{name}")
+            if other != f"{kind}.{name}":
+                raise UserError(
+                    f"the name {name!r} is taken by {other}",
+                    where=f"{where}:{kind}.{name}",
+                    why="addresses name tables and figures alike, and do not tell capitals from small letters",
+                    fix="give one of them another name",
+                )
 
 
 def _check_table(table: Table, params: Params, place: str) -> None:
@@ -177,7 +189,9 @@ def _check_shown(figure: Figure, params: Params, place: str) -> None:
     """Figures that show configs one by one, not a table's cells."""
     shows, kind = FIGURE_NAMES[figure.kind], FIGURE_KINDS[figure.kind]
     if not figure.configs:
-        raise UserError(f"{shows} needs configs", where=f"{place}.configs")
+        own = [key for key, config in params.configs.items() if config.dataset == figure.dataset]
+        fix = f"e.g. configs: [{own[0]}]" if own else f"add a config of dataset {figure.dataset!r}, and name it here"
+        raise UserError(f"{shows} needs configs", where=f"{place}.configs", fix=fix)
     if figure.metric is not None:
         raise UserError(f"{shows} shows no metric", where=f"{place}.metric", fix="remove the key")
     if figure.table is not None:
@@ -187,7 +201,8 @@ def _check_shown(figure: Figure, params: Params, place: str) -> None:
     for key in figure.configs:
         _known(key, params.configs, f"{place}.configs", "config")
         if params.configs[key].dataset != figure.dataset:
-            raise UserError(f"config {key!r} is of another dataset", where=f"{place}.configs")
+            fix = f"take it from the list, or show dataset {params.configs[key].dataset!r}"
+            raise UserError(f"config {key!r} is of another dataset", where=f"{place}.configs", fix=fix)
     if params.datasets[figure.dataset].kind != kind:
         raise UserError(
             f"{shows} cannot show dataset {figure.dataset!r}",

@@ -1,17 +1,16 @@
 """Strict reading of ``params.yaml``: any mistake is named by file and key, with a suggestion, before a job starts."""
 
-import difflib
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from cmivae.errors import UserError
-from cmivae.study.brought import model_params
 from cmivae.study.checks import check_study
-from cmivae.study.params import BLOCKS, Params
+from cmivae.study.mistakes import readable
+from cmivae.study.params import Params
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
@@ -43,11 +42,12 @@ def parse_params(values: Any, where: str = "params.yaml") -> Params:
     try:
         text = json.dumps(values, allow_nan=True)  # JSON mode: lists are tuples, and NaN reaches the check
     except (TypeError, ValueError) as error:
-        raise UserError("a value is neither text, number, list nor mapping", where=where, why=str(error)) from None
+        what, fix = "a value is neither text, number, list nor mapping", "put it in quotes, or write a number"
+        raise UserError(what, where=where, why=str(error), fix=fix) from None
     try:
         return Params.model_validate_json(text)
     except ValidationError as error:
-        raise _readable(error, where, values) from None
+        raise readable(error, where, values) from None
 
 
 class _SafeLoader(yaml.SafeLoader):
@@ -90,56 +90,8 @@ def _parse_yaml(text: str, path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise UserError("params are not valid YAML", where=f"{path}{line}", why=problem) from None
-
-
-def _untagged(location: tuple) -> tuple:
-    """Where a mistake is in the file: without the kind of data set that pydantic puts after its name."""
-    tagged = len(location) > 2 and location[0] == "datasets" and location[2] in BLOCKS
-    return location[:2] + location[3:] if tagged else location
-
-
-def _readable(error: ValidationError, where: str, values: Any) -> UserError:
-    mistakes = error.errors(include_url=False)
-    mistakes.sort(key=lambda each: each["type"] != "extra_forbidden")  # a typo also makes the right key missing
-    first, *rest = mistakes
-    location = _untagged(first["loc"])
-    key = ".".join(str(part) for part in location)
-    name = str(location[-1]) if location else ""
-    subject = repr(name) if name else "the whole file"
-    fix = f"and {len(rest)} more of this kind" if rest else ""
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(Params, first["loc"][:-1], values)
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
-        return UserError(f"unknown key {name!r}", where=f"{where}:{key}", fix=hint)
-    if first["type"] == "missing":
-        return UserError(f"the key {name!r} is missing", where=f"{where}:{key}", fix="add it; see the root params.yaml")
-    if first["type"] == "float_type" and isinstance(first["input"], str):
-        fix = "write it as 0.001 or 1.0e-3: YAML reads 1e-3 as text"
-    why = first["msg"][0].lower() + first["msg"][1:]
-    place = f"{where}:{key}" if key else where
-    return UserError(f"{subject} is {_short(first['input'])}", where=place, why=why, fix=fix)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _fields_at(model: type[BaseModel], location: tuple, values: Any) -> list[str]:
-    """Field names of the block at ``location`` (a pydantic error location) of these values."""
-    current: Any = model
-    for place, part in enumerate(location):
-        if place == 2 and location[0] == "datasets":  # the kind of data set
-            current = BLOCKS.get(part)
-        elif isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(part))
-            current = field.annotation if field else None
-            if location[: place + 1] == (*location[:3], "model") and location[0] == "datasets":
-                current = model_params(values["datasets"][location[1]]["model"].get("name"), current)
-        else:  # dict[name, block]: the part is a name
-            current = next((a for a in get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)), None)
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return sorted(current.model_fields)
-    return []
+        where = "there" if mark else "in the file"
+        fix = (
+            f"look {where} for a tab, a bracket or quote that is not closed, or a key, tag or alias to write otherwise"
+        )
+        raise UserError("params are not valid YAML", where=f"{path}{line}", why=problem, fix=fix) from None

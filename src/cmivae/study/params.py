@@ -12,7 +12,10 @@ from cmivae.registry import CORPORA, OBJECTIVE_KEYS, READERS
 from cmivae.study.brought import ModelOf
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Several = Annotated[int, Field(ge=2, le=10**9)]  # items: a single one cannot be paired with another
+Width = Annotated[int, Field(ge=1, le=2**16)]  # of a layer, in units or samples
+Batch = Annotated[int, Field(ge=2, le=2**20)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -40,9 +43,9 @@ class ImageData(Strict):
     split_seed: Seed = 0
     valid_fraction: Fraction = 0.2  # of the official training part
     threshold: Fraction = 0.5  # grey value at or above it is 1
-    n_train: Count | None = None  # null: all; a number makes a reduced run
-    n_valid: Count | None = None
-    n_test: Count | None = None
+    n_train: Several | None = None  # null: all; a number makes a reduced run
+    n_valid: Several | None = None
+    n_test: Several | None = None
     subset_seed: Seed = 0
     probe_per_class: Count = 100  # labelled images a class for AoLR and AoSVM
     mcas_per_class: Count = 10  # labelled images a class in one mCAS subset
@@ -69,8 +72,8 @@ class SpeechData(Strict):
     parts: Annotated[tuple[str, str], Field()] = ("train-clean-100", "test-clean")  # librispeech: to train, to test
     synth: Synth = Synth()
     use_sa: bool = False  # TIMIT's two sentences that all speakers read
-    win_length: Count = 400  # samples at 16 kHz: 25 ms
-    hop_length: Count = 160  # 10 ms
+    win_length: Width = 400  # samples at 16 kHz: 25 ms
+    hop_length: Width = 160  # 10 ms
     n_fft: Annotated[int, Field(ge=16, le=4096)] = 400  # n_fft // 2 + 1 = 201 bins
     window: Literal["hann", "sqrt_hann", "hamming"] = "hann"
     pre_emphasis: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -78,14 +81,14 @@ class SpeechData(Strict):
     floor: Annotated[float, Field(gt=0, lt=1)] = 1.0e-5  # of the magnitude; the waveform is in [-1, 1]
     norm: Literal["minmax", "mvn", "none"] = "minmax"  # global [0, 1]; mean and variance a bin; as it is
     framing: Literal["utterance", "wave_padend", "center_drop"] = "utterance"  # how 200 ms give 20 frames
-    segment: Annotated[int, Field(ge=8)] = 20  # frames; the critic halves them three times
+    segment: Annotated[int, Field(ge=8, le=2**16)] = 20  # frames; the critic halves them three times
     segments: Literal["fixed", "random"] = "fixed"  # of training: one after the other, or redrawn each epoch
     val: Literal["speaker", "utterance", "kaldi_dev"] = "speaker"  # what the validation part is drawn by
     valid_fraction: Fraction = 0.1  # of the training part
     split_seed: Seed = 0
     subset_seed: Seed = 0
     max_trials: Count | None = None  # null: all pairs of test utterances
-    vc_segments: Annotated[int, Field(ge=2, multiple_of=2)] = (
+    vc_segments: Annotated[int, Field(ge=2, le=10**9, multiple_of=2)] = (
         500  # converted, and real ones to test on; half of each sex
     )
 
@@ -94,18 +97,18 @@ class PixelCnnVae(Strict):
     """PixelCNN-VAE (paper section 5.1, appendices B and I; docs/protocol.md)."""
 
     name: Literal["pixelcnn_vae"]
-    z_dim: Count = 32
+    z_dim: Width = 32
     encoder: Literal["resnet", "conv"] = "resnet"
-    encoder_channels: Count = 64
-    encoder_out: Count = 512
-    channels: Count = 64
-    kernels: Annotated[tuple[Annotated[int, Field(ge=3, le=27)], ...], Field(min_length=2)] = (
+    encoder_channels: Width = 64
+    encoder_out: Width = 512
+    channels: Width = 64
+    kernels: Annotated[tuple[Annotated[int, Field(ge=3, le=27)], ...], Field(min_length=2, max_length=200)] = (
         7, 7, 7, 7, 7, 5, 5, 5, 5, 3, 3, 3, 3,
     )  # fmt: skip
     block: Literal["residual", "plain"] = "residual"
     cut: Count = 6  # s is the output of this layer (counted from 1); z joins after it
     z_inject: Literal["all_after", "once", "input"] = "all_after"
-    z_maps: Count = 4
+    z_maps: Width = 4
     long_skips: Literal["none", "within", "he"] = "none"
 
 
@@ -113,9 +116,9 @@ class Dsae(Strict):
     """DSAE, "full q" (paper sections 3.1 and 5.2; docs/protocol-speech.md)."""
 
     name: Literal["dsae"]
-    z_dim: Count = 64
-    s_dim: Count = 64
-    hidden: Count = 256
+    z_dim: Width = 64
+    s_dim: Width = 64
+    hidden: Width = 256
     q_s: Literal["rnn", "ar"] = "rnn"  # ar also feeds the sampled s_(t-1) to q(s_t)
     prior: Literal["lstm", "markov"] = "lstm"  # p(s_t | s_<t), or p(s_t | s_(t-1))
     var: Literal["bin", "scalar", "net"] = "bin"  # the decoder's variance: one a bin, one, or an output
@@ -126,8 +129,8 @@ class Critic(Strict):
     """Critics of the density ratio (appendix I; docs/protocol.md)."""
 
     disc_input: Literal["s", "s_mean1", "s_1x1", "x"] = "s"
-    channels: Count = 256
-    hidden: Count = 400  # of the MI-VAE critic on z
+    channels: Width = 256
+    hidden: Width = 400  # of the MI-VAE critic on z
     spectral_norm: bool = False  # in place of batch normalisation (docs/extensions.md)
 
 
@@ -135,8 +138,8 @@ class SpeechCritic(Strict):
     """Critic on (z, s) of speech (appendix I): l = c cos(e(s), z)."""
 
     disc_input: Literal["s", "x"] = "s"
-    channels: Count = 256
-    hidden: Count = 400  # of the MI-VAE critic on z
+    channels: Width = 256
+    hidden: Width = 400  # of the MI-VAE critic on z
     scale_init: Annotated[float, Field(gt=0)] = 10.0  # c at the start; it is learned
     spectral_norm: bool = False  # in place of batch normalisation (docs/extensions.md)
 
@@ -145,7 +148,7 @@ class Train(Strict):
     """Optimisation (appendix G.2; docs/protocol.md)."""
 
     epochs: Count
-    batch_size: Annotated[int, Field(ge=2)] = 50
+    batch_size: Batch = 50
     lr: Rate = 1e-4
     critic_lr: Rate = 1e-3
     adam_betas: tuple[Fraction, Fraction] = (0.9, 0.999)
@@ -162,7 +165,7 @@ class Train(Strict):
 class SpeechTrain(Train):
     """Optimisation of DSAE (section 5.2; docs/protocol-speech.md)."""
 
-    batch_size: Annotated[int, Field(ge=2)] = 256
+    batch_size: Batch = 256
     lr: Rate = 2e-4
     critic_lr: Rate = 2e-3
     clip: Annotated[float, Field(ge=0)] = 0.0
@@ -173,10 +176,10 @@ class SpeechTrain(Train):
 class Posthoc(Strict):
     """Post-hoc estimator of I(z;s): fresh critics on the frozen model (docs/protocol.md)."""
 
-    inits: Annotated[int, Field(ge=0)] = 3  # 0 leaves the post-hoc estimate out
+    inits: Annotated[int, Field(ge=0, le=1000)] = 3  # 0 leaves the post-hoc estimate out
     epochs: Count = 50
     patience: Count = 5  # epochs without a better validation loss
-    n_train: Count | None = None
+    n_train: Several | None = None
 
 
 class Embed(Strict):
