@@ -109,6 +109,9 @@ def _report(options: argparse.Namespace) -> None:
     if options.live is None:
         _stage(options)
         return
+    if options.force:
+        why = "a live report is made anew each time, and the study's own stays as it is"
+        raise UserError("--live and --force do not go together", where="cmivae report", why=why, fix="leave one out")
     from cmivae.report.live import write_live
 
     found = write_live(options.workspace, _study(options), options.live)

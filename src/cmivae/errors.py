@@ -10,7 +10,8 @@ class UserError(Exception):
 
     Args:
         what: what is wrong, in one line.
-        where: file or ``file:key`` that it was found in.
+        where: file or ``file:key`` that it was found in. Code that does not know the name of its data set or
+            configuration writes ``*`` for it, and the runner fills it in.
         why: what the program needs or expected.
         fix: what to do about it.
         code: process exit code.

@@ -17,6 +17,7 @@ CORPORA = {
     "librispeech": "cmivae.data.librispeech:LibriSpeech",
     "synth": "cmivae.data.synth:Synthetic",
 }
+SELF_SUPPLIED = ("digits", "synth")  # readers that bring or make their data, and copy none with ``fetch --from``
 # Keys of a corpus's ``data`` block that some readers read, and which ones they do; a reader that is not here is taken
 # to read all of them.
 OF_READERS = ("splits", "parts", "synth", "use_sa")

@@ -3,14 +3,17 @@
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import test_specs
 import tiny
 import yaml
+from pydantic import BaseModel
 
 from cmivae.provenance.specs import DEFAULTS, Study
 from cmivae.study.loading import load_params
+from cmivae.study.params import BLOCKS, Params
 from cmivae.workflow import Workflow
 
 SOURCE = tiny.REPOSITORY / "src"
@@ -272,3 +275,61 @@ def test_workspaces_share_rules_and_pipeline():
             assert link.is_symlink()
             assert link.resolve() == (tiny.REPOSITORY / shared).resolve()
             assert not link.readlink().is_absolute()
+
+
+# --- what a user is told ---------------------------------------------------------------------------------------------
+
+
+def _errors(path: Path) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and dotted(node.func) in ("UserError", "Preempted")
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=short)
+def test_every_mistake_of_a_user_has_a_fix(path):
+    without = [node.lineno for node in _errors(path) if not {"fix", None} & {word.arg for word in node.keywords}]
+    assert without == []
+
+
+def _places() -> list[str]:
+    """Every ``params.yaml:KEY`` that an error, or a constant for one, holds in full."""
+    nodes = [node for path in MODULES for node in ast.walk(ast.parse(path.read_text()))]
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    texts += [_spelled(node) for node in nodes if isinstance(node, ast.JoinedStr)]
+    return sorted({text for text in texts if re.match(r"params\.yaml: ?\S+$", text) and not text.endswith(".")})
+
+
+def _spelled(text: ast.JoinedStr) -> str:
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in text.values)
+
+
+def _known(model: type, parts: list[str]) -> bool:
+    """Whether a key is of the schema; ``*`` stands for a name of the user's."""
+    if not parts:
+        return True
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        fields = [field for name, field in model.model_fields.items() if parts[0] in (name, "*")]
+        return any(_known(field.annotation, parts[1:]) for field in fields)
+    if parts[0] != "*" or not get_args(model):
+        return False
+    inner = get_args(model)[1]
+    blocks = BLOCKS.values() if model is Params.model_fields["datasets"].annotation else [inner]
+    return any(_known(block, parts[1:]) for block in blocks)
+
+
+def _key_of(place: str) -> list[str]:
+    return place.removeprefix("params.yaml:").split(".")
+
+
+@pytest.mark.parametrize("place", _places())
+def test_a_key_that_an_error_names_is_there(place):
+    assert _known(Params, _key_of(place))
+
+
+def test_keys_that_are_not_there_are_seen():
+    assert len(_places()) > 10
+    wrong = ("data.valid_fraction", "model.cut", " data.source", "datasets.*.data.sorce", "datasets.digits.data.source")
+    assert [place for place in wrong if _known(Params, _key_of(place))] == []

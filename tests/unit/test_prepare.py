@@ -137,7 +137,7 @@ def test_too_few_images_of_a_class_name_the_key_and_the_counts():
     grey = made_up()
     with pytest.raises(UserError) as caught:
         prep.prepare(grey, small(probe_per_class=17, n_train=160))
-    assert caught.value.where == "params.yaml:data.probe_per_class"
+    assert caught.value.where == "params.yaml:datasets.*.data.probe_per_class"
     assert "17 are wanted" in caught.value.why
     with pytest.raises(UserError, match="class 9 has 0 training images"):
         prep.draw_subset(np.arange(9), 1, np.random.default_rng(0), np.arange(10))
@@ -180,7 +180,7 @@ def test_asking_for_more_images_than_there_are(key, most):
     prep.prepare(made_up(), small(**{key: most}))
     with pytest.raises(UserError) as caught:
         prep.prepare(made_up(), small(**{key: most + 1}))
-    assert caught.value.where == f"params.yaml:data.{key}"
+    assert caught.value.where == f"params.yaml:datasets.*.data.{key}"
     assert str(most) in caught.value.why
 
 

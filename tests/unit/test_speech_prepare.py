@@ -252,9 +252,18 @@ def test_utterances_without_a_segment_are_left_out_with_a_warning(
 
 @pytest.mark.parametrize("part", ["train", "valid", "test"])
 def test_a_part_without_utterances_is_an_error(corpus, index, tmp_path, part):
-    with pytest.raises(UserError, match="the corpus has no utterance to") as caught:
+    with pytest.raises(UserError, match=f"the {part} part has no segment") as caught:
         prepare([each for each in index if each.part != part], corpus.folder, small(), tmp_path)
-    assert caught.value.where == part
+    assert caught.value.where == "params.yaml:datasets.*.data.source"
+    assert f"bring more utterances of the {part} part" in caught.value.fix
+
+
+def test_a_part_of_one_segment_is_an_error(corpus, index, tmp_path):
+    """A single item has no derangement: the estimators of I(z;s) would stop the embed stage."""
+    valid = next(each for each in index if each.part == "valid")
+    one = replace(valid, samples=20 * 160 + 400)
+    with pytest.raises(UserError, match="the valid part has one segment"):
+        prepare([*(each for each in index if each.part != "valid"), one], corpus.folder, small(), tmp_path)
 
 
 def test_prepared_speech_that_is_missing_or_damaged_is_named(prepared, tmp_path):

@@ -92,7 +92,7 @@ def test_a_few_trials_of_a_huge_test_part_need_no_list_of_all():
 def test_trials_that_cannot_be_used_name_the_parameter(speakers, most, match):
     with pytest.raises(UserError, match=match) as caught:
         draw_trials(speakers, most, 0)
-    assert caught.value.where == "params.yaml:data.max_trials"
+    assert caught.value.where == "params.yaml:datasets.*.data.max_trials"
     assert caught.value.fix
 
 
@@ -134,7 +134,7 @@ def test_too_few_segments_of_a_sex_name_the_parameter(genders, n, match):
     for draw in (draw_pairs_vc, draw_balanced):
         with pytest.raises(UserError, match=match) as caught:
             draw(np.array(list(genders)), n, rng())
-        assert caught.value.where == "params.yaml:data.vc_segments"
+        assert caught.value.where == "params.yaml:datasets.*.data.vc_segments"
         assert caught.value.fix
 
 

@@ -80,7 +80,7 @@ def test_kaldis_list_without_its_speakers_is_an_error():
     index = [each for each in timit_like() if each.speaker not in KALDI_DEV]
     with pytest.raises(UserError, match="Kaldi's 50 development speakers") as caught:
         with_validation(index, SpeechData(val="kaldi_dev"))
-    assert caught.value.where == "params.yaml:data.val"
+    assert caught.value.where == "params.yaml:datasets.*.data.val"
     assert "speaker or utterance" in caught.value.fix
 
 
@@ -95,4 +95,4 @@ def test_a_fraction_that_leaves_a_part_empty_is_an_error(fraction):
     index = [utterance("m1", "a"), utterance("m1", "b"), utterance("f1"), utterance("f2", part="test")]
     with pytest.raises(UserError, match="leaves a part empty") as caught:
         with_validation(index, SpeechData(valid_fraction=fraction))
-    assert caught.value.where == "params.yaml:data.valid_fraction"
+    assert caught.value.where == "params.yaml:datasets.*.data.valid_fraction"

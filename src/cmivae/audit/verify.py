@@ -49,7 +49,9 @@ def _scope(book: Book, address: str | None) -> tuple[list[Cell], list[str], list
         cells = [] if is_panel else cells_of(book, wanted.name, wanted.row)
         runs = figure_runs(book, wanted) if is_panel else []
         if not (cells or runs):
-            raise UserError(f"figure {wanted.name} draws no {wanted.row}", where=address)
+            raise UserError(
+                f"figure {wanted.name} draws no {wanted.row}", where=address, fix="cmivae show names the rows"
+            )
     elif wanted.rest:
         cells = [book.cell(wanted)[0]]
     else:

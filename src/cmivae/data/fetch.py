@@ -48,6 +48,8 @@ def fetch(name: str, folder: Path, source: str | None = None, mirrors: list[str]
     """
     entry, folder = _entry(name), Path(folder)
     missing = {file: facts for file, facts in entry["files"].items() if not _present(name, folder, file, facts)}
+    if source is not None and not missing:
+        log.warning("%s: all files are there and are the pinned ones; %s was not read", folder, source)
     if missing and source is not None:
         _copy(name, Path(source).expanduser(), folder, missing)
     elif missing and "package" in entry:

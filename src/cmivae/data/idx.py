@@ -33,7 +33,9 @@ def read_gzip(path: Path | str, limit: int) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError("a gzip file is damaged", where=str(path), why=str(error), fix=FETCH_AGAIN) from None
     except OSError as error:
-        raise UserError("cannot read a data file", where=str(path), why=str(error)) from None
+        raise UserError(
+            "cannot read a data file", where=str(path), why=str(error), fix="let your user read it"
+        ) from None
     if len(content) > limit:
         why = f"it holds more than the {limit:,} bytes expected"
         raise UserError("a data file is too large", where=str(path), why=why, fix=FETCH_AGAIN)

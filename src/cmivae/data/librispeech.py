@@ -43,7 +43,9 @@ class LibriSpeech:
         unknown = [part for part in self.parts if part not in known["parts"]]
         if unknown:
             fix = f"use two of: {', '.join(sorted(known['parts']))}"
-            raise UserError(f"LibriSpeech has no part '{unknown[0]}'", where="params.yaml: data.parts", fix=fix)
+            raise UserError(
+                f"LibriSpeech has no part '{unknown[0]}'", where="params.yaml:datasets.*.data.parts", fix=fix
+            )
         for part in self.parts:
             if not ((root / part).is_dir() and (root / SPEAKERS).is_file()):
                 _bring(Path(folder), part, known["mirrors"], known["parts"][part])

@@ -36,7 +36,7 @@ class Manifest:
         """
         what = "the reader 'manifest' needs a CSV file of the corpus"
         fix = f"name it as `source` in params.yaml; its columns are {', '.join(COLUMNS)}"
-        raise UserError(what, where="params.yaml: data.source", fix=fix)
+        raise UserError(what, where="params.yaml:datasets.*.data.source", fix=fix)
 
     def index(self, root: Path) -> list[Utterance]:
         """All utterances that the CSV file ``root`` lists and does not skip, paths relative to its folder.

@@ -52,7 +52,9 @@ def split(n: int, valid_fraction: float, seed: int) -> tuple[np.ndarray, np.ndar
     if not 0 < n_valid < n:
         why = f"{valid_fraction} of {n} images leaves a part empty"
         fix = "change valid_fraction, or bring more images"
-        raise UserError("the images cannot be split", where="params.yaml:data.valid_fraction", why=why, fix=fix)
+        raise UserError(
+            "the images cannot be split", where="params.yaml:datasets.*.data.valid_fraction", why=why, fix=fix
+        )
     order = np.random.default_rng(seed).permutation(n)
     return order[: n - n_valid], order[n - n_valid :]
 
@@ -82,7 +84,7 @@ def draw_subset(
         if len(members) < per_class:
             why = f"class {label} has {len(members)} training images and {per_class} are wanted"
             fix = f"lower {key}, or train on more images (n_train)"
-            raise UserError("too few labelled images", where=f"params.yaml:data.{key}", why=why, fix=fix)
+            raise UserError("too few labelled images", where=f"params.yaml:datasets.*.data.{key}", why=why, fix=fix)
         drawn += members[:per_class].tolist()
     return drawn
 
@@ -144,7 +146,7 @@ def _cut(order: np.ndarray, count: int | None, key: str) -> np.ndarray:
     if count is not None and count > len(order):
         why = f"{count} images are wanted and there are {len(order)}"
         fix = f"lower {key}, or leave it out to take all"
-        raise UserError("too few images", where=f"params.yaml:data.{key}", why=why, fix=fix)
+        raise UserError("too few images", where=f"params.yaml:datasets.*.data.{key}", why=why, fix=fix)
     return order[:count]
 
 

@@ -29,6 +29,7 @@ log = logging.getLogger("cmivae")
 FRAMES, TABLE, LISTS, SCALE = "frames.safetensors", "prepared.csv", "lists.safetensors", "scale.json"
 PARTS = ("train", "valid", "test")
 VC_TRAIN, VC_TEST = 1, 2  # kinds of list, part of the seed of each draw
+LEAST = 2  # segments of a part: of one alone no pair of q(z)q(s) can be made
 AHEAD = 32  # utterances that are transformed together
 REMAKE = "delete it and run the prepare stage again"
 
@@ -148,11 +149,23 @@ def _long_enough(utterances: Sequence[Utterance], features: Features) -> list[Ut
     if short:
         log.warning("%d of %d utterances are shorter than one segment and are left out", short, len(order))
     for part in PARTS:
-        if not any(each.part == part for each in kept):
-            raise UserError(
-                f"the corpus has no utterance to {part if part == 'test' else part + ' on'}", where=str(part)
-            )
+        _check_part(part, sum(_segments(each, features) for each in kept if each.part == part), short)
     return kept
+
+
+def _segments(utterance: Utterance, features: Features) -> int:
+    return features.frames(utterance.samples) // features.data.segment
+
+
+def _check_part(part: str, segments: int, short: int) -> None:
+    if segments >= LEAST:
+        return
+    raise UserError(
+        f"the {part} part has {'one segment' if segments else 'no segment'}",
+        where=f"params.yaml:datasets.*.data.{'segment' if short else 'source'}",
+        why=f"two are needed at least{f'; {short} utterances are shorter than one segment' if short else ''}",
+        fix=f"bring more utterances of the {part} part{', or choose a shorter data.segment' if short else ''}",
+    )
 
 
 def _spans(utterances: Sequence[Utterance], features: Features) -> tuple[list[Span], dict[str, int]]:

@@ -54,7 +54,7 @@ class Timit:
         """
         what = "TIMIT cannot be downloaded: it is licensed by the Linguistic Data Consortium (LDC93S1)"
         fix = "name the folder of your copy as `source` in params.yaml, or use the reader librispeech or synth"
-        raise UserError(what, where="params.yaml: data.source", fix=fix)
+        raise UserError(what, where="params.yaml:datasets.*.data.source", fix=fix)
 
     def index(self, root: Path) -> list[Utterance]:
         """All utterances below ``root``, with a warning where counts are not TIMIT's.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cmivae.errors import UserError
 
-MAX_TRIALS, VC_SEGMENTS = "params.yaml:data.max_trials", "params.yaml:data.vc_segments"
+MAX_TRIALS, VC_SEGMENTS = "params.yaml:datasets.*.data.max_trials", "params.yaml:datasets.*.data.vc_segments"
 MOST_TRIALS = 50_000_000  # the list itself has 8 bytes a trial, its scores another 8
 MALE, FEMALE = "M", "F"
 KINDS = ((MALE, FEMALE), (FEMALE, MALE), (MALE, MALE), (FEMALE, FEMALE))  # sexes of source and target voice
@@ -120,7 +120,7 @@ def draw_voice_pairs(speakers: Sequence[str], genders: Sequence[str], n: int, rn
     if n and not kinds:
         raise UserError(
             "voice conversion needs two speakers in the test part",
-            where="params.yaml:embed.voices",
+            where="params.yaml:datasets.*.embed.voices",
             why=f"it has {len(sex)}",
             fix="set embed.voices to 0, or add speakers to the core test list",
         )

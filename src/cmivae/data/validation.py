@@ -39,7 +39,7 @@ def _draw(gender: dict[str, str], params: SpeechData) -> set[str]:
     if not 0 < total < len(gender):
         raise UserError(
             f"{params.valid_fraction:g} of {len(gender)} training {params.val}s leaves a part empty",
-            where="params.yaml:data.valid_fraction",
+            where="params.yaml:datasets.*.data.valid_fraction",
             fix="choose another fraction, data.val utterance, or a larger corpus",
         )
     names = {sex: sorted(name for name, own in gender.items() if own == sex) for sex in sorted(set(gender.values()))}
@@ -57,7 +57,7 @@ def _kaldi(utterances: Sequence[Utterance]) -> list[Utterance]:
     if not found:
         raise UserError(
             "none of Kaldi's 50 development speakers is in the test part",
-            where="params.yaml:data.val",
+            where="params.yaml:datasets.*.data.val",
             fix="kaldi_dev is for TIMIT only: choose speaker or utterance",
         )
     return [

@@ -83,6 +83,6 @@ class CmiMmd(MiMmd):
 def _above(value: float, least: float, name: str, why: str) -> float:
     if not value > least:
         raise UserError(
-            f"{name} is {value}", where="params.yaml:configs", why=why, fix=f"choose a {name} above {least:g}"
+            f"{name} is {value}", where=f"params.yaml:configs.*.{name}", why=why, fix=f"choose a {name} above {least:g}"
         )
     return value

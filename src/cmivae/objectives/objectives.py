@@ -23,7 +23,7 @@ class Objective:
         if not 0 <= gamma < 1:
             raise UserError(
                 f"gamma is {gamma}",
-                where="params.yaml:configs",
+                where="params.yaml:configs.*.gamma",
                 why="beta = 1 - gamma weighs KL(z), so gamma is at least 0 and below 1",
                 fix="choose a gamma in [0, 1)",
             )
@@ -69,7 +69,7 @@ class Vanilla(Objective):
         if gamma != 0:
             raise UserError(
                 f"objective vanilla with gamma {gamma}",
-                where="params.yaml:configs",
+                where="params.yaml:configs.*.gamma",
                 why="the ELBO has no weight",
                 fix="use gamma 0.0, or another objective",
             )

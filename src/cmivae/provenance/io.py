@@ -11,6 +11,8 @@ from typing import Any
 
 from cmivae.errors import UserError
 
+REMAKE = "delete it and make it again: snakemake or dvc repro, where it is a file of the study"
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
@@ -69,7 +71,7 @@ def read_json(path: Path | str) -> Any:
     except FileNotFoundError:
         raise UserError("a file is missing", where=str(path), fix="run the stage that makes it") from None
     except (ValueError, OSError, RecursionError) as error:
-        raise UserError("a file is not readable JSON", where=str(path), why=str(error)) from None
+        raise UserError("a file is not readable JSON", where=str(path), why=str(error), fix=REMAKE) from None
 
 
 def canonical(value: Any) -> str:

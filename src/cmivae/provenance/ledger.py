@@ -210,7 +210,11 @@ def require(workspace: Path, artefact: Artefact) -> Record:
     """
     reason = state(workspace, artefact)
     if reason is not None:
-        raise UserError(f"STALE {artefact.folder}: {reason}", fix="let snakemake or dvc repro make it again first")
+        raise UserError(
+            f"STALE {artefact.folder}: {reason}",
+            where=artefact.folder,
+            fix="let snakemake or dvc repro make it again first",
+        )
     record = recorded(workspace, artefact.folder)
     check_files(workspace, record)
     return record

@@ -131,7 +131,7 @@ def _stop(owner: dict[str, Any]) -> str:
 
 
 def _refusal(what: str, owner: dict[str, Any], fix: str) -> UserError:
-    return UserError(f"{what}: {_named(owner)}; {fix}", code=EXIT_BUSY)
+    return UserError(f"{what}: {_named(owner)}", where=OWNER, fix=fix, code=EXIT_BUSY)
 
 
 def _clear(workspace: Path, owner: dict[str, Any], say: Callable[[str], None]) -> None:

@@ -96,5 +96,6 @@ def _dvc(workspace: Path, *arguments: str) -> str:
     done = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise UserError(f"dvc {arguments[0]} failed", where=str(workspace / "dvc.yaml"), why=lines[-1])
+        fix = f"run `dvc {' '.join(arguments)}` in {workspace} by hand: it says more"
+        raise UserError(f"dvc {arguments[0]} failed", where=str(workspace / "dvc.yaml"), why=lines[-1], fix=fix)
     return done.stdout

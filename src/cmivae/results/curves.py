@@ -7,7 +7,7 @@ from typing import Any, Literal
 from cmivae.errors import UserError
 from cmivae.results.cells import ORDER
 from cmivae.results.columns import LAYOUTS, Column, Layout
-from cmivae.results.record import Cell, gamma_text
+from cmivae.results.record import REMAKE, Cell, gamma_text
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,11 @@ def curves(
         if cell.table == table:
             rows.setdefault((cell.objective, cell.gamma), {})[cell.column] = cell
     if not rows:
-        raise UserError(f"table {table} has no cells", fix="run the collect stage again")
+        raise UserError(f"table {table} has no cells", where=f"params.yaml:tables.{table}", fix=REMAKE)
     column = LAYOUTS[layout].column(metric)
     if column is None:
-        raise UserError(f"table {table} has no column {metric!r}", why=f"its layout is {layout}")
+        why, fix = f"its layout is {layout}", "name another metric, or a table with that column"
+        raise UserError(f"table {table} has no column {metric!r}", where="params.yaml:figures", why=why, fix=fix)
     ours, paper, left_out, baseline = [], [], [], None
     for (objective, gamma), row in rows.items():
         if gamma is None:

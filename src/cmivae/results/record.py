@@ -14,6 +14,8 @@ import numpy as np
 from cmivae.errors import UserError
 from cmivae.provenance.io import canonical
 
+REMAKE = "make the tables again: cmivae tables --force"
+
 
 @dataclass(frozen=True)
 class CellRun:
@@ -94,7 +96,7 @@ def _parse(number: int, line: str) -> Cell:
             "a line is not a cell",
             where=f"cells.jsonl:{number}",
             why=str(error),
-            fix="run the collect stage again",
+            fix=REMAKE,
         ) from None
 
 

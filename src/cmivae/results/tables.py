@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cmivae.errors import UserError
 from cmivae.results.columns import LAYOUTS, Layout
-from cmivae.results.record import Cell, gamma_text
+from cmivae.results.record import REMAKE, Cell, gamma_text
 from cmivae.results.render import (
     latex_number,
     latex_text,
@@ -69,8 +69,9 @@ def view(cells: Iterable[Cell], name: str, *, title: str, note: str, layout: str
     if len(labels) != 1:
         raise UserError(
             f"table {name} has cells of {len(labels)} workspaces",
+            where="results/tables/cells.jsonl",
             why=f"expected the cells of one workspace, found {sorted(labels)}",
-            fix="run the collect stage again",
+            fix=REMAKE,
         )
     return TableView(name, title, labels.pop(), note, LAYOUTS[layout], tuple(rows.values()))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cmivae.errors import EXIT_BUSY, UserError
+from cmivae.errors import EXIT_BUSY, Preempted, UserError
 from cmivae.progress import log
 from cmivae.provenance.code import imported_now
 from cmivae.provenance.context import Context
@@ -20,12 +20,14 @@ from cmivae.provenance.ledger import Record, Stopwatch, require, state, write_re
 from cmivae.provenance.orchestrator import IN_JOB
 from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact, Study
+from cmivae.registry import SELF_SUPPLIED
 from cmivae.training.signals import stopped_outside_the_steps
 
 IN_PLACE = {"fetch"}  # its folder holds files that a user may have put there
 ON_GPU = {"train", "embed"}
 PASSES_FAILURE_ON = {"embed", "evaluate"}
-NO_MEMORY = ("out of memory", "ALLOC_FAILED")  # as CUDA, and as cuBLAS and cuDNN say it
+# As CUDA, as cuBLAS and cuDNN, and as torch on a CPU say it; of NumPy and Python it is a MemoryError.
+NO_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
 POLL = 0.5  # seconds between looks at another process's lock
 
 
@@ -37,9 +39,12 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
     Raises:
         UserError: an input is missing, stale or damaged; another process is at work on it; or what the stage says.
     """
+    _refuse_source(study, artefact, source)
     with lock(workspace, artefact.folder), _stoppable(artefact):
         if not force and state(workspace, artefact) is None:
             log.info("%s is current", artefact.folder)
+            if source is not None:
+                log.warning("%s was not read: the data is current (--force makes it anew)", source)
             return False
         records = [require(workspace, study[name]) for name in artefact.inputs]
         environment(), git_state()  # as they are when the work starts
@@ -61,6 +66,15 @@ def build(workspace: Path, study: Study, artefact: Artefact, *, force: bool = Fa
             shutil.rmtree(path, ignore_errors=True)
     log.info("%s %s", artefact.folder, status)
     return True
+
+
+def _refuse_source(study: Study, artefact: Artefact, source: str | None) -> None:
+    if source is None or artefact.dataset is None:
+        return
+    reader = study.params.datasets[artefact.dataset].reader
+    if reader in SELF_SUPPLIED:
+        why = f"the reader {reader!r} brings or makes its own data"
+        raise UserError(f"{artefact.dataset} takes no folder", where=f"--from {source}", why=why, fix="leave it out")
 
 
 def _stoppable(artefact: Artefact) -> contextlib.AbstractContextManager:
@@ -86,11 +100,27 @@ def _make(context: Context, records: list[Record]) -> str:
     try:
         with gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext():
             return import_module(artefact.maker).make(context) or "complete"
-    except RuntimeError as error:  # torch.OutOfMemoryError is one, but torch may not be loaded here
-        if not any(words in str(error) for words in NO_MEMORY):
+    except Preempted:
+        raise
+    except UserError as error:
+        error.where = _placed(error.where, artefact)
+        raise
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is one, but torch may not be loaded here
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
             raise
-        fix = "choose a smaller batch or network, fewer jobs_per_gpu, or a larger GPU"
-        raise UserError("the GPU has too little memory", where=artefact.name, why=str(error)[:200], fix=fix) from None
+        why = str(error)[:200]
+        fix = "choose a smaller batch or network, fewer jobs at a time, or a machine or GPU with more memory"
+        raise UserError("there is too little memory", where=artefact.name, why=why, fix=fix) from None
+
+
+def _placed(where: str, artefact: Artefact) -> str:
+    """With the names of data set and configuration, which code below the stages does not know; or the artefact's."""
+    dataset = artefact.run.config.dataset if artefact.run else artefact.dataset
+    if dataset is not None:
+        where = where.replace(":datasets.*.", f":datasets.{dataset}.")
+    if artefact.run is not None:
+        where = where.replace(":configs.*.", f":configs.{artefact.run.key}.")
+    return where or artefact.name
 
 
 @contextlib.contextmanager

@@ -80,7 +80,9 @@ class Trainer:
         if self.steps_per_epoch == 0:
             raise UserError(
                 f"{len(job.train)} training items do not fill one batch of {p.batch_size}",
-                where=f"params.yaml: train.batch_size of {job.name}",
+                where="params.yaml:datasets.*.train.batch_size",
+                why=f"{job.name} trains on whole batches",
+                fix=f"choose a batch_size of at most {len(job.train)}, or more data",
             )
         self.forward = torch.compile(job.model) if p.compile else job.model  # of training steps; the rest is short
         self.optimiser = torch.optim.Adam(job.model.parameters(), lr=p.lr, betas=p.adam_betas, fused=True)
