@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from cmivae.registry import CORPUS_KEYS, OF_READERS
-from cmivae.study.checks import PAPER_EPOCHS
 from cmivae.study.params import Params
+from cmivae.study.stated import PAPER_EPOCHS
 
 # Where files come from, and what is made to be listened to, change no number.
 NEUTRAL = frozenset({"data.source", "embed.voices"})
