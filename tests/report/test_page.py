@@ -164,9 +164,9 @@ def test_what_is_stale_is_said_and_in_no_number(tmp_path, capsys):
     space = tmp_path / "space"
     made_up.build(space, without=("results/report",))
     text = (space / "params.yaml").read_text()
-    (space / "params.yaml").write_text(text.replace("train: {epochs: 300}", "train: {epochs: 300, lr: 0.0005}"))
+    (space / "params.yaml").write_text(text.replace("train: {epochs: 300}", "train: {epochs: 300, clip: 1.0}"))
     assert main(["-C", str(space), "report"]) == 2
-    assert "STALE runs/train/mnist-vanilla/s0: made with train.lr 0.0001" in capsys.readouterr().err
+    assert "STALE runs/train/mnist-vanilla/s0: made with train.clip 5.0" in capsys.readouterr().err
     target = tmp_path / "page.html"
     assert main(["-C", str(space), "report", "--live", str(target)]) == 0
     page = target.read_text()
@@ -174,5 +174,5 @@ def test_what_is_stale_is_said_and_in_no_number(tmp_path, capsys):
     assert {cell["word"] for cell in cells if cell["dataset"] == "mnist" and cell["runs"] == []} == {NOT_RUN}
     assert [cell for cell in cells if cell["dataset"] == "mnist" and "real" not in cell["row"] and cell["runs"]] == []
     assert any(cell["value"] is not None for cell in cells if cell["dataset"] == "timit")
-    assert "seed 0 STALE: made with train.lr 0.0001, params say 0.0005" in page
+    assert "seed 0 STALE: made with train.clip 5.0, params say 1.0" in page
     assert "not drawn yet" in page  # the figures that are there are of the stale runs
