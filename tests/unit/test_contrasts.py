@@ -58,7 +58,7 @@ def test_a_real_gap_is_resolved_and_one_in_the_noise_is_not():
     assert [each.word for each in found.gammas] == [RESOLVED, RESOLVED, UNRESOLVED, RESOLVED, RESOLVED, RESOLVED]
     assert (found.resolved, found.compared, found.test) == (5, 6, "paired t over seeds")
     assert found.gammas[0].difference.value == pytest.approx(0.05, abs=0.003)
-    assert found.gammas[0].seeds_needed in (2, 3)
+    assert found.gammas[0].seeds_needed in (2, 3, 4)
     assert found.gammas[2].seeds_needed > 3
     assert found.held + found.against == 6
 
@@ -148,7 +148,7 @@ def test_the_papers_own_errors_resolve_none_of_its_eer():
     assert (found.held, found.sign_p, found.resolved) == (4, 0.125, 0)
     assert [g.difference.p for g in found.gammas] == pytest.approx([0.225, 0.433, 0.596, 0.043], abs=5e-4)
     assert [g.holm for g in found.gammas] == pytest.approx([0.676, 0.865, 0.865, 0.173], abs=1e-3)
-    assert [g.seeds_needed for g in found.gammas] == [12, 32, 71, 4]
+    assert [g.seeds_needed for g in found.gammas] == [17, 46, 101, 6]
     assert found.matched.difference.value == pytest.approx(-0.478, abs=1e-3)
 
 
