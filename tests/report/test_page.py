@@ -16,6 +16,7 @@ from cmivae.report.numbers import printed_count
 from cmivae.report.page import duration, size
 from cmivae.report.training import trainings
 from cmivae.report.words import WORDS, judge
+from cmivae.results import verdicts
 from cmivae.results.agreement import CONSISTENT, DIFFERS, NOT_PRINTED, NOT_RUN, OTHER, UNRESOLVED, agreement
 from cmivae.study.loading import load_params
 
@@ -88,6 +89,12 @@ def test_each_number_has_all_that_made_it(text, space):
             assert found["runs"][cell.runs[0].run]["seed"] == 0
             assert len(found["runs"][cell.runs[0].run]["weights"]["model.safetensors"]) == 64
             assert found["params"][row["params"]]["train.epochs"] in (300, 6000)
+
+
+def test_words_for_claims_are_explained_as_everywhere(text):
+    words = Whole(text).words
+    assert all(word in words and meaning in words for word, meaning in verdicts.WORDS.items())
+    assert verdicts.LEGEND in words
 
 
 def test_every_verdict_word_but_the_quoted_is_in_the_made_up_study(text, space):

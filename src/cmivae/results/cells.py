@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmivae.errors import UserError
-from cmivae.results.columns import LAYOUTS, SLACK, Column, Layout
+from cmivae.results.columns import LAYOUTS, OVERFIT, SLACK, Column, Layout
 from cmivae.results.deviations import deviations, incomplete
 from cmivae.results.printed import paper_se, paper_value
 from cmivae.results.record import Cell, CellRun, from_jsonl, gamma_text, to_jsonl
@@ -205,7 +205,7 @@ def _excess(results: Mapping[int, RunResult | None], column: Column, layout: Lay
             value, most = (_cell_run(result, each.pointer).value for each in (column, bound))
             if isinstance(value, int | float) and isinstance(most, int | float) and value > most + SLACK:
                 over.append(str(seed))
-    what = f"{column.heading} is over {bound.heading} + {SLACK} nats, which bounds it: the critic overfits"
+    what = f"{column.heading} is over {bound.heading} + {SLACK} nats, which bounds it: {OVERFIT}"
     return (f"{what} (seeds {', '.join(over)})",) if over else ()
 
 
