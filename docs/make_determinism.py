@@ -174,7 +174,7 @@ Measured in {minutes:.0f} minutes on
 |:--|:--|:--|
 {table}
 
-Where bits differ, the worst of all runs is told. VAE and critics: the norm of the difference of the weights over the
+Where bits differ, the worst of all runs is shown. VAE and critics: the norm of the difference of the weights over the
 norm of the weights. Metrics: the largest difference, relative to the larger of 1 and the metric. Then how many printed
 numbers of the tables differ. {hits} of {tries} trainings were hit by the signal before they ended. The rows of
 `SIGTERM`, the doors and `torch.compile` are of CMI-VAE alone, the others of all four.

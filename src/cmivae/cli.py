@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 RUN_STAGES = ("train", "embed", "evaluate")
 DATASET_STAGES = ("fetch", "prepare", "baseline")
+DATASET_HELP = {
+    "fetch": "bring the raw files of a data set, or index a corpus where it lies",
+    "prepare": "prepare a data set for all its runs",
+    "baseline": "score a data set without a model",
+}
+OWN_FILES = (
+    "your own files, no download: a folder of images, which are copied; a folder of speech, or the CSV file of reader "
+    "manifest, which is indexed where it lies and not copied"
+)
 RESULT_STAGES = ("tables", "figures", "report")
 
 
@@ -54,11 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-q", "--quiet", action="store_true", help="warnings and errors only")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for stage in DATASET_STAGES:
-        command = _command(commands, stage, _stage, f"{stage} a data set", f"cmivae {stage} mnist")
+        command = _command(commands, stage, _stage, DATASET_HELP[stage], f"cmivae {stage} mnist")
         command.add_argument("dataset", help="name in params.yaml:datasets")
         command.set_defaults(stage=stage)
         if stage == "fetch":
-            command.add_argument("--from", dest="source", metavar="FOLDER", help="copy from a folder, no download")
+            command.add_argument("--from", dest="source", metavar="PATH", help=OWN_FILES)
     for stage in RUN_STAGES:
         command = _command(commands, stage, _stage, f"{stage} one run", f"cmivae {stage} mnist-cmi-g030 0")
         command.add_argument("config", help="name in params.yaml:configs")

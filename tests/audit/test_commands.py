@@ -249,7 +249,9 @@ def test_plan_counts_and_estimates(other, say):
     assert (train["done"], train["to_do"]) == (4, 2)
     assert train["hours"] == pytest.approx(train["rate_s"] * 2 / 3600)
     assert found["disk_bytes"] > 0
+    assert found["disk_unknown"] == []
     text = say("plan", at=other)
+    assert "GB more, " in text
     assert "6 runs, 4 trained" in text
 
 
@@ -257,6 +259,8 @@ def test_plan_without_a_measured_rate_says_so(tmp_path, say):
     (tmp_path / "params.yaml").write_text(TEXT)
     text = say("plan", at=tmp_path)
     assert "no rate yet for" in text
+    assert "disk       unknown, since nothing has been made here yet; " in text
+    assert "GB more" not in text
     assert "train digits" in text
 
 

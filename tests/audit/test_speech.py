@@ -12,6 +12,7 @@ from cmivae.audit.book import Book
 from cmivae.audit.export import export
 from cmivae.cli import main
 from cmivae.provenance.specs import Study
+from cmivae.results.verdicts import WORDS
 from cmivae.stages.runner import build
 from cmivae.study.loading import load_params
 
@@ -134,9 +135,14 @@ def test_the_ledger_of_claims(say, tmp_path, speech):
         "C6": "not resolved", "C7": "not run",
     }  # fmt: skip
     text = say("claims")
-    assert 'contradicts "consistently better": not table4[cmi,0.1].aolr 0.7243 against 0.8161' in text
+    assert 'printed against "consistently better": not table4[cmi,0.1].aolr 0.7243 against 0.8161' in text
     assert "not table2[cmi,0.9].vc_mcas 87 against 87.2" in text
+    assert "ours       not resolved (test workspace): EER(z) of cmi lower than beta" in text
+    assert all(f"  {word:<16}{meaning}" in text for word, meaning in WORDS.items())
     assert max(map(len, text.splitlines())) < 160
+    say("report", "--live", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("not resolved</span> <small>test</small>") == 8  # four claims, in the summary and by themselves
     (tmp_path / "params.yaml").write_text(SPEECH)  # nothing was made yet: the paper's evidence is told all the same
     assert "ours       not run" in say("claims", at=tmp_path)
     assert "no cell of this workspace" in say("audit", "claim:C7", at=tmp_path)

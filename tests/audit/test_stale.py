@@ -35,6 +35,7 @@ OTHER = {
     "figures.D3a.table": {"figures.X3.table": "X4"},
     f"{S}.data.norm": {"datasets.voices.data.norm": "minmax"},
     f"{S}.data.val": {"datasets.voices.data.val": "speaker"},
+    f"{S}.data.synth.core_speakers": {"datasets.voices.data.synth.core_speakers": 1},
     f"{S}.evaluate.max_iter": {"datasets.voices.evaluate.max_iter": 998},
     "tables.D1.layout": {"tables.X1.layout": "conversion", "tables.X1.paper": None},
     "tables.D1.paper": {"tables.X1.paper": None},

@@ -75,7 +75,8 @@ def _copy(folder: Path, params: Path) -> Path:
     for name in ("src", "workflow"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(REPOSITORY / "Snakefile", folder)
-    shutil.copy(params, folder / "params.yaml")
+    given = params.read_text().replace("{device: cpu}", "{device: auto}")  # so that jobs take the node's devices
+    (folder / "params.yaml").write_text(given)
     (folder / "profiles").symlink_to("workflow/profiles")
     return folder
 

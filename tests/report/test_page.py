@@ -16,6 +16,7 @@ from cmivae.report.numbers import printed_count
 from cmivae.report.page import duration, size
 from cmivae.report.training import trainings
 from cmivae.report.words import WORDS, judge
+from cmivae.results import verdicts
 from cmivae.results.agreement import CONSISTENT, DIFFERS, NOT_PRINTED, NOT_RUN, OTHER, UNRESOLVED, agreement
 from cmivae.study.loading import load_params
 
@@ -88,6 +89,12 @@ def test_each_number_has_all_that_made_it(text, space):
             assert found["runs"][cell.runs[0].run]["seed"] == 0
             assert len(found["runs"][cell.runs[0].run]["weights"]["model.safetensors"]) == 64
             assert found["params"][row["params"]]["train.epochs"] in (300, 6000)
+
+
+def test_words_for_claims_are_explained_as_everywhere(text):
+    words = Whole(text).words
+    assert all(word in words and meaning in words for word, meaning in verdicts.WORDS.items())
+    assert verdicts.LEGEND in words
 
 
 def test_every_verdict_word_but_the_quoted_is_in_the_made_up_study(text, space):
@@ -164,9 +171,9 @@ def test_what_is_stale_is_said_and_in_no_number(tmp_path, capsys):
     space = tmp_path / "space"
     made_up.build(space, without=("results/report",))
     text = (space / "params.yaml").read_text()
-    (space / "params.yaml").write_text(text.replace("train: {epochs: 300}", "train: {epochs: 300, lr: 0.0005}"))
+    (space / "params.yaml").write_text(text.replace("train: {epochs: 300}", "train: {epochs: 300, clip: 1.0}"))
     assert main(["-C", str(space), "report"]) == 2
-    assert "STALE runs/train/mnist-vanilla/s0: made with train.lr 0.0001" in capsys.readouterr().err
+    assert "STALE runs/train/mnist-vanilla/s0: made with train.clip 5.0" in capsys.readouterr().err
     target = tmp_path / "page.html"
     assert main(["-C", str(space), "report", "--live", str(target)]) == 0
     page = target.read_text()
@@ -174,5 +181,5 @@ def test_what_is_stale_is_said_and_in_no_number(tmp_path, capsys):
     assert {cell["word"] for cell in cells if cell["dataset"] == "mnist" and cell["runs"] == []} == {NOT_RUN}
     assert [cell for cell in cells if cell["dataset"] == "mnist" and "real" not in cell["row"] and cell["runs"]] == []
     assert any(cell["value"] is not None for cell in cells if cell["dataset"] == "timit")
-    assert "seed 0 STALE: made with train.lr 0.0001, params say 0.0005" in page
+    assert "seed 0 STALE: made with train.clip 5.0, params say 1.0" in page
     assert "not drawn yet" in page  # the figures that are there are of the stale runs

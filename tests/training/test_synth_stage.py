@@ -1,6 +1,10 @@
-"""The synthetic corpus through the stages that need no model."""
+"""Corpora through the stages that need no model."""
 
-from speech_study import PARAMS, call
+import csv
+import json
+
+import soundfile
+from speech_study import PARAMS, call, write_corpus
 
 from cmivae.data.speech import load
 from cmivae.provenance.ledger import read_record
@@ -20,3 +24,28 @@ def test_the_synthetic_corpus_runs_through_to_the_baseline(tmp_path):
     }  # fmt: skip
     assert sum(span.core for span in speech.of("test")) == 4
     assert read_record(tmp_path, "data/raw/voices").values["source"].startswith("data/raw/voices")
+
+
+def test_the_baseline_counts_what_the_corpus_has(tmp_path):
+    """An utterance that is too short for a segment is missing, though its speaker is not, and so are its trials."""
+    space, short = tmp_path / "whole", tmp_path / "short"
+    for folder in (space, short):
+        write_corpus(folder / "corpus")
+        (folder / "params.yaml").write_text(PARAMS)
+    last = sorted((short / "corpus").glob("core/*-3.wav"))[-1]
+    sound, rate = soundfile.read(last)
+    soundfile.write(last, sound[:3000], rate, subtype="PCM_16")
+    found = []
+    for folder in (space, short):
+        for stage in ("fetch", "prepare", "baseline"):
+            assert call(folder, stage, "voices") == 0
+        found.append(json.loads((folder / "runs/baseline/voices/metrics.json").read_text())["corpus"])
+    with (space / "data/prepared/voices/prepared.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    core = [row for row in rows if row["core"] == "1"]
+    assert found[0] == {part: sum(row["part"] == part for row in rows) for part in ("train", "valid", "test")} | {
+        "speakers": len({row["speaker"] for row in rows}), "core_speakers": len({row["speaker"] for row in core}),
+        "core": len(core), "core_trials": len(core) * (len(core) - 1) // 2,
+    }  # fmt: skip
+    n = len(core) - 1
+    assert found[1] == found[0] | {"test": found[0]["test"] - 1, "core": n, "core_trials": n * (n - 1) // 2}

@@ -11,6 +11,7 @@ from synthetic_study import GRID, SEEDS, key, make_baselines, make_cells, make_m
 from cmivae.errors import UserError
 from cmivae.results.cells import AGGREGATES, build_cells, from_jsonl, read_pointer, to_jsonl
 from cmivae.results.columns import LAYOUTS
+from cmivae.results.tables import to_markdown, view
 from cmivae.study.params import ImageData
 
 COLUMNS = LAYOUTS["image"].columns
@@ -170,6 +171,24 @@ def test_a_probe_that_did_not_converge_marks_its_cell_only():
     runs = change(make_runs(params), key("beta", 0.3), 1, metrics=metrics)
     marked = [cell.address for cell in build_cells(params, runs, make_baselines()) if cell.deviations]
     assert marked == ["T4[beta,0.3].aolr"]
+
+
+@pytest.mark.parametrize(("value", "marked"), [(4.29, []), (4.31, [0, 2])])
+@pytest.mark.parametrize(("column", "pointer"), [("i_zs", "online"), ("i_zs_posthoc", "posthoc")])
+def test_an_estimate_above_its_bound_marks_its_cell_and_the_seeds(value, marked, column, pointer):
+    params = make_params()
+    runs = make_runs(params)
+    for seed in (0, 2):
+        metrics = make_metrics("beta", 0.3, seed) | {"kl_z": 4.0}
+        metrics["i_zs"][pointer] = value
+        runs = change(runs, key("beta", 0.3), seed, metrics=metrics)
+    cells = build_cells(params, runs, make_baselines())
+    found = {cell.address: cell.deviations for cell in cells if cell.deviations}
+    heading = {"i_zs": "I(z;s)", "i_zs_posthoc": "I(z;s) post hoc"}[column]
+    note = f"{heading} is over KL(z) + 0.3 nats, which bounds it: the critic overfits (seeds 0, 2)"
+    assert found == ({f"T4[beta,0.3].{column}": (note,)} if marked else {})
+    text = to_markdown(view(cells, "T4", title="t", note=""))
+    assert (f"- {note}: T4[beta,0.3].{column}" in text) == bool(marked)
 
 
 def test_jsonl_comes_back_and_has_the_same_bytes_whatever_the_order_of_runs():

@@ -175,7 +175,7 @@ def test_stages_of_a_kind_reach_no_stage_of_another(kind):
      ("stages/training.py", of(BOTH, *TRAIN)), ("stages/estimates.py", of(BOTH, "embed", "evaluate")),
      ("evaluation/posthoc.py", of(BOTH, "embed", "evaluate")), ("stages/finite.py", of(BOTH, "evaluate")),
      ("evaluation/information.py", of(BOTH, "evaluate")), ("evaluation/probes.py", of(BOTH, "baseline", "evaluate")),
-     ("stages/device.py", of(IMAGE, *TRAIN) | of(SPEECH, *DATA)),
+     ("stages/device.py", of(BOTH, *TRAIN)),
      ("training/devices.py", of(IMAGE, *TRAIN) | of(SPEECH, *DATA)),
      # images alone
      ("models/masked.py", of(IMAGE, *TRAIN)), ("models/pixelcnn_vae.py", of(IMAGE, *TRAIN)),

@@ -58,7 +58,7 @@ def test_a_real_gap_is_resolved_and_one_in_the_noise_is_not():
     assert [each.word for each in found.gammas] == [RESOLVED, RESOLVED, UNRESOLVED, RESOLVED, RESOLVED, RESOLVED]
     assert (found.resolved, found.compared, found.test) == (5, 6, "paired t over seeds")
     assert found.gammas[0].difference.value == pytest.approx(0.05, abs=0.003)
-    assert found.gammas[0].seeds_needed in (2, 3)
+    assert found.gammas[0].seeds_needed in (2, 3, 4)
     assert found.gammas[2].seeds_needed > 3
     assert found.held + found.against == 6
 
@@ -148,7 +148,7 @@ def test_the_papers_own_errors_resolve_none_of_its_eer():
     assert (found.held, found.sign_p, found.resolved) == (4, 0.125, 0)
     assert [g.difference.p for g in found.gammas] == pytest.approx([0.225, 0.433, 0.596, 0.043], abs=5e-4)
     assert [g.holm for g in found.gammas] == pytest.approx([0.676, 0.865, 0.865, 0.173], abs=1e-3)
-    assert [g.seeds_needed for g in found.gammas] == [12, 32, 71, 4]
+    assert [g.seeds_needed for g in found.gammas] == [17, 46, 101, 6]
     assert found.matched.difference.value == pytest.approx(-0.478, abs=1e-3)
 
 
@@ -219,18 +219,28 @@ def test_interval_against_print_is_welchs_where_the_paper_gives_an_error():
 
 
 def test_where_the_paper_gives_no_error_its_number_is_one_run_with_our_spread():
-    values = [0.85, 0.86, 0.87]
+    values = [0.859, 0.86, 0.861]
     found = agreement(cell("cmi", 0.3, "aolr", values, paper=0.863), "table4")
-    half = 4.302653 * 0.01 * np.sqrt(1 + 1 / 3)  # t of 2 degrees of freedom, sd, prediction of one more
+    half = 4.302653 * 0.001 * np.sqrt(1 + 1 / 3)  # t of 2 degrees of freedom, sd, prediction of one more
     assert found.interval == pytest.approx((-0.003 - half, -0.003 + half), abs=1e-6)
     assert (found.paper_se, found.paper_n) == (None, None)
     assert "no error" in found.why
     # A number outside the interval of our mean, but not outside what one more run could be, does not differ.
-    assert agreement(cell("cmi", 0.3, "aolr", values, paper=0.895), "table4").word == "consistent"
+    assert agreement(cell("cmi", 0.3, "aolr", values, paper=0.864), "table4").word == "consistent"
     # Table 2 prints means of three runs, without their error.
     found = agreement(cell("cmi", 0.4, "vc_mcas", [84.0, 84.2, 84.4], paper=84.33), "table2")
     half = 4.302653 * 0.2 * np.sqrt(2 / 3)
     assert found.interval == pytest.approx((-0.13 - half, -0.13 + half), abs=1e-6)
+
+
+def test_other_readings_stand_beside_the_word_and_an_overfit_critic_takes_it_away():
+    plain = cell("cmi", 0.3, "aolr", [0.8637, 0.8638, 0.8639], paper=0.864)
+    read = dataclasses.replace(plain, deviations=("critic.disc_input x (ours: s)",))
+    assert (agreement(plain, "table4").word, agreement(read, "table4").word) == ("consistent", "consistent")
+    assert agreement(read, "table4").why == agreement(plain, "table4").why + "; critic.disc_input x (ours: s)"
+    over = ("I(z;s) is over KL(z) + 0.3 nats, which bounds it: the critic overfits (seeds 1)",)
+    found = agreement(dataclasses.replace(plain, deviations=over), "table4")
+    assert (found.word, found.why) == ("not resolvable at this n", over[0])
 
 
 def test_another_scale_has_no_interval():
@@ -238,8 +248,23 @@ def test_another_scale_has_no_interval():
     assert (found.difference, found.interval) == (pytest.approx(-0.03), None)
 
 
-def test_margins_are_a_quarter_of_the_printed_range():
-    assert margin("table1", "eer_z") == margin("table3", "eer_z") == pytest.approx((11.01 - 3.43) / 4)
-    assert margin("table3", "i_zs") == pytest.approx((3.27 - 1.61) / 4)
-    assert margin("table2", "vc_mcas") == pytest.approx(1.0)
-    assert margin("table4", "pixel_entropy") is None
+def test_margins_are_a_quarter_of_the_largest_gap_to_a_printed_neighbour():
+    assert margin("table4", "vanilla", 0.0, "kl_z") == pytest.approx((5.33 - 3.60) / 4)  # not 13 nats, as gamma makes
+    assert margin("table4", "cmi", 0.4, "kl_z") == pytest.approx((29.56 - 17.52) / 4)
+    assert margin("table4", "cmi", 0.7, "aolr") == pytest.approx((0.8486 - 0.7753) / 4)  # MI-VAE; at 0.6 it is the same
+    assert margin("table1", "cmi", 0.4, "eer_z") == pytest.approx((11.01 - 3.43) / 4)  # vanilla, one step down
+    assert margin("table3", "cmi", 0.9, "i_zs") == pytest.approx((2.89 - 2.70) / 4)
+    for unknown in (("cmi", 0.3, "pixel_entropy"), ("cmi", 0.35, "aolr")):
+        assert margin("table4", *unknown) is None
+
+
+def test_no_margin_is_0_or_over_a_quarter_of_the_range():
+    for table in PRINTED:
+        rows = printed_table(table)
+        for column in HEADINGS[table]:
+            values = [row[column] for row in rows.values() if column in row]
+            found = [margin(table, *row, column) for row in rows if row[0] != "quoted" and column in rows[row]]
+            assert set(found) - {None} == {
+                each for each in found if each and 0 < each <= (max(values) - min(values)) / 4
+            }
+    assert margin("table2", "beta", 0.9, "vc_mcas_max") is None  # 87.6, as all of its neighbours

@@ -111,7 +111,9 @@ def test_cost_counts_all_runs_and_says_what_is_estimated(tmp_path):
         floor = total(found, "operations") / peak / 3600
         assert total(found, "floor_hours", name) == pytest.approx(floor)
         assert total(found, "estimated_hours", name) >= floor / costs.SHARE
-    assert beta["estimated_hours"]["bf16"]["train"] == pytest.approx(2 * 10 * 2.0e-3 / 3600)  # steps as short as can be
+    assert beta["estimated_hours"]["bf16"]["train"] == pytest.approx(
+        2 * 10 * costs.LEAST_S["image"] / 3600
+    )  # as short as can be
     text = "\n".join(cost_text(found))
     assert "6 runs from nothing" in text
     assert "estimate, not measured" in text

@@ -74,7 +74,7 @@ BAD_VALUES = [
     ("vanilla-gamma", "configs.digits-vanilla.gamma", 0.3, "configs.digits-vanilla.gamma", "gamma 0.0 with"),
     ("cmi-zero", f"{C}.gamma", 0.0, f"{C}.gamma", "or a gamma above 0"),
     ("key-says-other", f"{C}.gamma", 0.4, C, "rename it to 'digits-cmi-g040'"),
-    ("label-paper", "label", "paper", "label", "another label, e.g. reduced"),
+    ("label-paper", "label", "paper", f"{D}.reader", "another label, e.g. reduced"),
     ("style", "style.dpi", 5000, "style.dpi", "less than or equal to 1200"),
 ]  # fmt: skip
 

@@ -30,7 +30,7 @@ EVALUATE = {"evaluate", "baseline"} | RESULTS
 CHANGES = {
     "label": ("other", RESULTS),
     "note": ("other", RESULTS),
-    "compute.device": ("cpu", set()),
+    "compute.device": ("cuda", set()),
     "compute.threads": (2, set()),
     "compute.jobs_per_gpu": (2, set()),
     "compute.checkpoint_minutes": (1.0, set()),

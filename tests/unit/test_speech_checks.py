@@ -93,27 +93,6 @@ def test_what_does_not_fit_is_named(key, value, says):
     assert says in str(error)
 
 
-@pytest.mark.parametrize(
-    ("changes", "whole"),
-    [
-        ({}, True),
-        ({"datasets.timit.data.source": "somewhere"}, True),
-        ({"datasets.timit.train.epochs": 300}, False),
-        ({"datasets.timit.data.max_trials": 100}, False),
-        *(({"datasets.timit.reader": reader}, False) for reader in CORPORA if reader != "timit"),
-    ],
-)
-def test_paper_scale_of_speech(changes, whole):
-    found = synthetic_speech.make_params().model_dump(mode="json")
-    for key, value in changes.items():
-        tiny.put(found, key, value)
-    error = tiny.mistake(lambda: check_study(parse_params(found), "params.yaml"))
-    assert (error is None) == whole
-    if not whole:
-        assert error.where == "params.yaml:label"
-        assert "6,000 epochs on all of TIMIT" in error.why
-
-
 def test_names_here_are_those_of_layouts_and_params():
     assert set(LAYOUTS) == set(CURVES) == set(PAPER_LAYOUTS.values()) == literals(Table, "layout")
     assert {name: LAYOUTS[name].kind for name in LAYOUTS} == {

@@ -7,6 +7,7 @@ import io
 import pytest
 from synthetic_speech import GRID, SEEDS, TABLES, key, make_baselines, make_cells, make_metrics, make_params, make_runs
 
+from cmivae.results.agreement import OTHER, agreement
 from cmivae.results.cells import AGGREGATES, build_cells, from_jsonl, read_pointer, to_jsonl
 from cmivae.results.columns import LAYOUTS
 from cmivae.results.deviations import deviations
@@ -293,20 +294,70 @@ def test_a_classifier_that_did_not_converge_marks_its_cells_only():
     ) in to_markdown(table("T2", cells))
 
 
+def test_an_estimate_is_held_against_kl_z_of_the_same_list():
+    params = make_params()
+    runs, place = make_runs(params), (key("vanilla", 0.0), 1)
+    metrics = make_metrics("vanilla", 0.0, 1)
+    metrics["core"]["kl_z"], metrics["full"]["kl_z"] = 1.0, 9.0
+    runs[place] = dataclasses.replace(runs[place], metrics=metrics)
+    found = {cell.address: cell.deviations for cell in build_cells(params, runs, make_baselines()) if cell.deviations}
+    assert set(found) == {"T3[vanilla,0.0].i_zs", "T3[vanilla,0.0].i_zs_posthoc"}
+    assert all("over KL(z) + 0.3 nats" in note and note.endswith("(seeds 1)") for (note,) in found.values())
+
+
+WHOLE = {"speakers": 630, "core_speakers": 24, "train": 3328, "valid": 368, "test": 1344, "core": 192,
+         "core_trials": 18336}  # fmt: skip
+WITH_SA = {"train": 4160, "valid": 460, "test": 1680, "core": 240, "core_trials": 28680}
+KALDI = {"train": 3696, "valid": 400, "test": 944}
+
+
 @pytest.mark.parametrize(
-    ("corpus", "words"),
+    ("data", "corpus", "words"),
     [
-        ({"speakers": 630, "core_speakers": 24}, None),
-        ({"speakers": 94, "core_speakers": 16}, "corpus INCOMPLETE: 94 of TIMIT's 630 speakers, 16 of 24 core test"),
-        ({"speakers": 16, "core_speakers": 0}, "so that all test speakers stand for them"),
+        ({}, {}, None),
+        ({"use_sa": True}, WITH_SA, None),
+        ({"val": "kaldi_dev"}, KALDI, None),
+        ({"val": "utterance"}, {"train": 3326, "valid": 370}, None),
+        ({"max_trials": 500}, {"core_trials": 500}, None),
+        ({}, {"speakers": 94, "core_speakers": 16}, "94 of 630 speakers, 16 of 24 core test speakers"),
+        ({}, {"speakers": 16, "core_speakers": 0}, "so that all test speakers stand for them"),
+        # All speakers, and of some of them an utterance is not there or too short.
+        (
+            {},
+            {"train": 3327},
+            "630 of 630 speakers, 24 of 24 core test speakers, 3,695 of 3,696 utterances of its train",
+        ),
+        ({}, {"valid": 367}, "3,695 of 3,696 utterances of its train part"),
+        ({}, {"test": 1343}, "1,343 of 1,344 of its test part, 192 of 192 core"),
+        ({}, {"test": 1343, "core": 191, "core_trials": 18145}, "191 of 192 core utterances, 18,145 of 18,336 core"),
+        ({}, {"core_trials": 18335}, "18,335 of 18,336 core trials"),
+        ({}, WITH_SA, "4,620 of 3,696 utterances"),
+        (
+            {"use_sa": True},
+            {},
+            "3,696 of 4,620 utterances of its train part, 1,344 of 1,680 of its test part, 192 of 240",
+        ),
+        ({"val": "kaldi_dev"}, KALDI | {"valid": 399}, "1,343 of 1,344 of its test part"),
+        ({"val": "kaldi_dev"}, {}, "3,328 of 3,696 utterances of its train part, 1,712 of 1,344"),
     ],
 )
-def test_a_part_of_timit_says_so_in_every_cell(corpus, words):
-    params, baselines = make_params(), make_baselines()
-    baselines["timit"].metrics["corpus"] = corpus
+def test_a_part_of_timit_says_so_in_every_cell(data, corpus, words):
+    params, baselines = make_params(data=data), make_baselines()
+    baselines["timit"].metrics["corpus"] = WHOLE | corpus
+    cells = [cell for cell in build_cells(params, make_runs(params), baselines) if cell.aggregate != "quoted"]
+    found = {tuple(note for note in cell.deviations if note.startswith("corpus INCOMPLETE: ")) for cell in cells}
+    assert [len(notes) for notes in found] == [0 if words is None else 1]
+    assert all(words in note for notes in found for note in notes)
+    judged = [agreement(cell, "table1").word for cell in cells if cell.table == "T1" and cell.paper is not None]
+    assert (set(judged) == {OTHER}) == (words is not None)
+
+
+@pytest.mark.parametrize("reader", ["manifest", "librispeech", "synth"])
+def test_only_timit_is_held_against_timit(reader):
+    params, baselines = make_params(label="own", reader=reader), make_baselines()
+    baselines["timit"].metrics["corpus"] = WHOLE | {"speakers": 5}
     cells = build_cells(params, make_runs(params), baselines)
-    found = [any(words in note for note in cell.deviations) if words else cell.deviations == () for cell in cells]
-    assert all(told for told, cell in zip(found, cells, strict=True) if cell.aggregate != "quoted")
+    assert not any("INCOMPLETE" in note for cell in cells for note in cell.deviations)
 
 
 def test_a_key_that_the_reader_does_not_read_is_no_deviation():

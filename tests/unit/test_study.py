@@ -11,10 +11,11 @@ from pydantic_core import PydanticUndefined
 
 from cmivae.cli import main
 from cmivae.results.deviations import deviations
-from cmivae.study.checks import PAPER_EPOCHS, check_study, config_key
+from cmivae.study.checks import check_study, config_key
 from cmivae.study.loading import load_params, parse_params
 from cmivae.study.params import Config
 from cmivae.study.runs import expand
+from cmivae.study.stated import PAPER_EPOCHS
 
 ROOT = tiny.REPOSITORY / "params.yaml"
 VALUES = yaml.safe_load(ROOT.read_text())

@@ -232,4 +232,5 @@ def test_timit_is_not_downloaded(tmp_path):
     with pytest.raises(UserError, match="LDC93S1") as caught:
         Timit(SpeechData()).obtain(tmp_path)
     assert "`source`" in caught.value.fix
-    assert "synth" in caught.value.fix
+    for words in ("--from FOLDER", "manifest", "synth", "labelled 'paper' refuses"):
+        assert words in caught.value.fix

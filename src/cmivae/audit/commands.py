@@ -24,7 +24,8 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument("address", nargs="?", help="a cell, row, point or claim; left out: everything")
     command.add_argument("--all", action="store_true", help="everything (the default without an address)")
     command.add_argument("--level", type=_level, default="L2", help="L0 links, L1 hashes, L2 digits from metrics, "
-                         "L3 metrics from embeddings, L4 embeddings from weights, L5 weights from data")  # fmt: skip
+                         "L3 metrics from embeddings, L4 embeddings from weights, L5 weights from data "
+                         "(default: %(default)s; each level includes those before it)")  # fmt: skip
     _json(command)
     _json(add("claims", _claims, "weigh the paper's claims, by its numbers and by ours", "cmivae -C demo claims"))
     command = add("compare", _compare, "compare objectives: at each gamma, across gammas, at the same KL(z)",

@@ -15,8 +15,12 @@ NOTES = (
         "tests",
         "paired t over seeds, two-sided; Holm over the γ of one column; under 3 seeds nothing is resolved",
     ),
-    ("", "the sign test takes γ as tosses of a coin, though they share seeds; docs/statistics.md says more"),
-    ("seeds", "how many would show a gap of the size found, at the spread found, with 80 % power: rough, as these are"),
+    ("", "the sign test takes γ as tosses of a coin, though they share seeds: its p is too small (docs/statistics.md)"),
+    (
+        "seeds",
+        "how many would show a gap of the size found with 80 % power at Holm's first step (0.05 over the number of γ):",
+    ),
+    ("", "rough, as the gap and the spread found are"),
 )
 
 

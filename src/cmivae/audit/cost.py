@@ -17,7 +17,7 @@ from cmivae.training.build import build_objective
 
 PEAKS = {"float32": 67e12, "bf16": 989e12}  # operations a second of an H100 SXM without sparsity, by its data sheet
 SHARE = 0.35  # of the peak that convolutions of 32 and 64 channels may reach: an estimate
-LEAST_S = {"image": 2.0e-3, "speech": 1.8e-3}  # of a step: launches one by one, recurrences: an estimate
+LEAST_S = {"image": 4.0e-3, "speech": 1.8e-3}  # of a step: 800 launches one by one, recurrences: an estimate
 STAGES = ("train", "embed")
 Key = tuple[str, str, tuple[str, ...]]  # data set, objective and critics: runs that cost the same
 Group = tuple[int, Counts, Config]  # how many, on how many items, and one of them

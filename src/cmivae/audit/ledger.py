@@ -1,16 +1,19 @@
 """The ledger of claims: what the paper says, what its own tables say of that, and what a workspace's cells say."""
 
 from collections.abc import Callable
+from textwrap import wrap
 from typing import Any
 
 from cmivae.audit.address import shell_safe
 from cmivae.audit.book import Book
 from cmivae.audit.render import line, number, table
 from cmivae.errors import UserError
-from cmivae.results.claims import BELOW, Claim, Pair, Part, claims, heading, our_parts, printed_parts, verdict
+from cmivae.results.claims import BELOW, Claim, claims, heading, our_parts, printed_parts
 from cmivae.results.contrast_words import at_equal_kl
 from cmivae.results.contrasts import Contrast, comparison, printed_comparison
+from cmivae.results.evidence import Comparison, Pair, Part
 from cmivae.results.record import Cell
+from cmivae.results.verdicts import LEGEND, NOT_RUN, WORDS, judge, verdict
 
 PREFIX = "claim:"
 SHOWN = 3  # exceptions to the wording; the rest is counted
@@ -59,7 +62,7 @@ def cells_of_claim(book: Book, claim: Claim) -> list[Cell]:
     cells = {cell.address: cell for cell in book.cells()}
     parts = our_parts(claim, book.study.params, cells.values())
     sides = [side for part in parts for pair in part.pairs for side in (pair.ours, pair.rival)]
-    found = dict.fromkeys(side.place for side in sides if side.place in cells)
+    found = dict.fromkeys(place for side in sides for place in (side.place, *side.rests) if place in cells)
     if not found:
         raise UserError(
             f"claim {claim.key} was not run here", fix=f"cmivae audit {PREFIX}{claim.key} says what it needs"
@@ -73,7 +76,8 @@ def _evidence(parts: list[Part], contrasts: Callable[[str], list[Contrast]]) -> 
         how = part.comparison.column, part.comparison.ours, part.comparison.rival
         same = [each for each in contrasts(part.table) if (each.column, each.ours, each.rival) == how and each.matched]
         found.append(_part(part) | {"same_kl": at_equal_kl(same[0]) if same else ""})
-    return {"verdict": verdict(parts), "parts": found}
+    word = verdict(parts)
+    return {"verdict": word.word, "at": list(word.where), "parts": found}
 
 
 def _against(parts: list[Part]) -> dict[str, list[str]]:
@@ -90,33 +94,37 @@ def _against(parts: list[Part]) -> dict[str, list[str]]:
 
 def _part(part: Part) -> dict[str, Any]:
     how = part.comparison
-    ran = len(part.pairs) > part.count("missing")
+    word = judge(part)
     return {
         "table": part.table,
         "column": how.column,
-        "says": _says(part),
+        "says": _says(how),
         "held": part.count("held"),
         "against": part.count("against"),
         "tied": part.count("tied"),
         "missing": part.count("missing"),
-        "counts": part.counts if ran else "not printed" if part.table in how.tables else "not run",
+        "beyond": part.count("beyond"),
+        "quantifier": how.quantifier,
+        "counts": part.counts if part.compared or part.count("beyond") else word.word,
         "sign_test_p": part.p,
-        "told_from_chance": {"held": part.told("held"), "against": part.told("against")},
-        "verdict": part.verdict,
+        "told_from_chance": {"held": len(part.told("held")), "against": len(part.told("against"))},
+        "overall_p": part.overall.p if part.overall else None,
+        "verdict": word.word,
+        "says_verdict": str(word),
         "pairs": [_pair(pair, p) for pair, p in zip(part.pairs, part.holm, strict=True)],
     }
 
 
-def _says(part: Part) -> str:
-    how = part.comparison
-    rival = "falls with gamma" if how.rival == BELOW else how.rival
+def _says(how: Comparison) -> str:
+    if how.rival == BELOW:
+        return f"{heading(how)} of {how.ours} falls with gamma"
     level = f"within {how.within:.0%} of" if how.better == "same" else f"{how.better} than"
-    return f"{heading(how)} of {how.ours} {rival if how.rival == BELOW else f'{level} {rival}'}"
+    return f"{heading(how)} of {how.ours} {level} {how.rival}{' at the same KL(z)' if how.along == 'kl' else ''}"
 
 
 def _pair(pair: Pair, holm: float | None) -> dict[str, Any]:
     sides = {
-        name: {"address": side.place, "value": side.value, "problem": side.problem}
+        name: {"address": side.place, "value": side.value, "problem": side.problem, "read_off": bool(side.rests)}
         for name, side in (("ours", pair.ours), ("rival", pair.rival))
     }
     ours, rival = pair.ours.value, pair.rival.value
@@ -131,14 +139,17 @@ def ledger_text(found: dict[str, Any]) -> str:
     lines = [workspace_line(found["label"], found["note"])]
     for each in found["claims"]:
         lines += ["", f"{each['claim']}  {each['statement']}", line("where", each["where"])]
-        lines += [*_short("paper", each["paper"]), *_short("ours", each["ours"])]
-    return "\n".join([*lines, "", f"cmivae audit {PREFIX}C1 shows the pairs behind a line. {_LEGEND}"])
+        lines += [*_short("paper", each["paper"]), *_short("ours", each["ours"], found["label"])]
+    return "\n".join([*lines, "", f"cmivae audit {PREFIX}C1 shows the pairs behind a line.", *_legend()])
 
 
-_LEGEND = (
-    "Counts are gammas held/compared.\nSupported needs all of them, and at least six (two-sided sign test, p < 0.05) "
-    "or each told from chance by its seeds\n(t-test, Holm, three seeds or more). cmivae compare shows these tests."
-)
+def _legend() -> list[str]:
+    """What counts and words mean, as docs/statistics.md and the report have it."""
+    lines = [
+        "Counts are gammas held/compared. The words:",
+        *(f"  {word:<16}{meaning}" for word, meaning in WORDS.items()),
+    ]
+    return [*lines, *wrap(LEGEND, 118), "cmivae compare shows these tests; docs/statistics.md says more."]
 
 
 def workspace_line(label: str, note: str) -> str:
@@ -147,15 +158,17 @@ def workspace_line(label: str, note: str) -> str:
     return f"{label} workspace{caution}" + (f" ({note})" if note else "")
 
 
-def _short(name: str, evidence: dict[str, Any]) -> list[str]:
+def _short(name: str, evidence: dict[str, Any], label: str = "paper") -> list[str]:
     by: dict[str, list[str]] = {}
     for part in evidence["parts"]:
-        missing = f", {part['missing']} missing" if part["missing"] and not part["counts"].startswith("not") else ""
-        by.setdefault(part["says"], []).append(f"{part['counts']} ({part['table']}{missing})")
+        less = "".join(f", {part[why]} {why}" for why in ("missing", "beyond") if part[why] and "/" in part["counts"])
+        by.setdefault(part["says"], []).append(f"{part['counts']} ({part['table']}{less})")
     texts = [f"{says} {', '.join(counts)}" for says, counts in by.items()]
-    lines = [line(name, f"{evidence['verdict']}: {texts[0]}"), *(line("", text) for text in texts[1:])]
+    scale = f" ({label} workspace)" if label != "paper" and evidence["verdict"] != NOT_RUN else ""
+    lines = [line(name, f"{evidence['verdict']}{scale}: {texts[0]}"), *(line("", text) for text in texts[1:])]
     against = evidence.get("against_wording", [])
-    lines += [line("", f"contradicts {text}") for text in against[:SHOWN]]
+    lines += [] if against else [line("", f"{evidence['verdict']}: {text}") for text in evidence["at"]]
+    lines += [line("", f"printed against {text}") for text in against[:SHOWN]]
     return lines + ([line("", f"and {len(against) - SHOWN} more (--json has all)")] if len(against) > SHOWN else [])
 
 
@@ -164,7 +177,7 @@ def claim_text(found: dict[str, Any]) -> str:
     lines = [f"{found['claim']}  {found['statement']}", line("where", found["where"])]
     lines.append(line("label", workspace_line(found["label"], found["note"])))
     for name in ("paper", "ours"):
-        lines += ["", *_short(name, found[name])]
+        lines += ["", *_short(name, found[name], found["label"] if name == "ours" else "paper")]
         for part in found[name]["parts"]:
             lines += _pairs(part)
     asked = [pair["ours"]["address"] for part in found["ours"]["parts"] for pair in part["pairs"]
@@ -196,7 +209,10 @@ def _pairs(part: dict[str, Any]) -> list[str]:
     alone = (
         f", told from chance by itself {told} of {ran}" if any(pair["p"] is not None for pair in part["pairs"]) else ""
     )
-    lines = ["", *table(rows), line("", f"{part['says']}: {part['counts']}{p}{alone}: {part['verdict']}")]
+    mean = "" if part["overall_p"] is None else f", averaged over γ p {part['overall_p']:.2g}"
+    asked = f"claimed at {part['quantifier']} γ"
+    lines = ["", *table(rows)]
+    lines.append(line("", f"{part['says']}: {part['counts']}, {asked}{p}{alone}{mean}: {part['says_verdict']}"))
     return [*lines, line("", f"at the same KL(z): {part['same_kl']}")] if part["same_kl"] else lines
 
 

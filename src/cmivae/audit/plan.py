@@ -34,10 +34,9 @@ def plan(book: Book, measure: bool = False) -> dict[str, Any]:
         "stages": rows,
         "gpu_hours": _sum(row["hours"] for row in rows if row["on_gpu"]),
         "other_hours": _sum(row["hours"] for row in rows if not row["on_gpu"]),
-        "unmeasured": [
-            f"{row['stage']} {row['dataset']}".strip() for row in rows if row["to_do"] and row["rate_s"] is None
-        ],
-        "disk_bytes": sum(row["bytes"] or 0 for row in rows),
+        "unmeasured": [_name(row) for row in rows if row["to_do"] and row["rate_s"] is None],
+        "disk_bytes": sum(sizes) if (sizes := [row["bytes"] for row in rows if row["bytes"] is not None]) else None,
+        "disk_unknown": [_name(row) for row in rows if row["to_do"] and row["bytes"] is None],
         "disk_free": free,
         "cost": _cost(book, measure) if costly else None,
     }
@@ -103,6 +102,19 @@ def _sum(hours: Any) -> float:
     return sum(each for each in hours if each is not None)
 
 
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['stage']} {row['dataset']}".strip()
+
+
+def _disk(found: dict[str, Any]) -> str:
+    """What more it takes; nothing is guessed of what was never made here."""
+    free, unknown = f"{found['disk_free'] / 1e9:.0f} GB free", ", ".join(found["disk_unknown"])
+    if found["disk_bytes"] is None:
+        return f"unknown, since nothing has been made here yet; {free}"
+    told = f"{found['disk_bytes'] / 1e9:.3g} GB more"
+    return f"{told} of what has a size, {free}; unknown for {unknown}" if unknown else f"{told}, {free}"
+
+
 def plan_text(found: dict[str, Any]) -> str:
     """A plan in words."""
     rows = [["stage", "data set", "done", "to do", "failed", "s each", "hours", "MB", "measured on"]]
@@ -117,7 +129,7 @@ def plan_text(found: dict[str, Any]) -> str:
     known = " of what has a rate" if found["unmeasured"] else ""
     hours = f"{found['gpu_hours']:.3g} h on a device (train, embed), {found['other_hours']:.3g} h else"
     lines.append(line("to do", f"{hours}{known}"))
-    lines.append(line("disk", f"{found['disk_bytes'] / 1e9:.3g} GB more, {found['disk_free'] / 1e9:.0f} GB free"))
+    lines.append(line("disk", _disk(found)))
     if found["unmeasured"]:
         lines.append(line("unknown", f"no rate yet for {', '.join(found['unmeasured'])}: make one run of it first"))
     if found["cost"]:

@@ -53,7 +53,11 @@ class Timit:
             UserError: always.
         """
         what = "TIMIT cannot be downloaded: it is licensed by the Linguistic Data Consortium (LDC93S1)"
-        fix = "name the folder of your copy as `source` in params.yaml, or use the reader librispeech or synth"
+        fix = (
+            "name the folder of your copy as `source` in params.yaml, or run `cmivae fetch NAME --from FOLDER`; other "
+            "speech has readers of its own (manifest for a list of yours, librispeech, synth), which a workspace "
+            "labelled 'paper' refuses"
+        )
         raise UserError(what, where="params.yaml:datasets.*.data.source", fix=fix)
 
     def index(self, root: Path) -> list[Utterance]:

@@ -20,6 +20,7 @@ from cmivae.report.training import HEIGHT, WIDTH, trainings
 from cmivae.report.words import CLAIMS, WORDS
 from cmivae.results.render import warning
 from cmivae.results.tables import TableView
+from cmivae.results.verdicts import LEGEND
 
 ASSETS = "cmivae.report"
 
@@ -53,7 +54,8 @@ def render(book: Book, tables: list[TableView], state: State) -> str:
         "stop": warning(params.label, params.note),
         "state": state,
         "claims": ledger(book)["claims"],
-        "claim_tones": CLAIMS,
+        "claim_words": CLAIMS,
+        "claim_legend": LEGEND,
         "words": WORDS,
         "count": count(cells, params),
         "tables": [shown(view, params) for view in tables],

@@ -1,7 +1,8 @@
-"""One verdict word for each number, and how it looks; the words themselves are decided in ``results.agreement``."""
+"""Words for numbers and claims, and how they look; ``results.agreement`` and ``results.verdicts`` decide them."""
 
 from dataclasses import dataclass
 
+from cmivae.results import verdicts
 from cmivae.results.agreement import (
     CONSISTENT,
     DIFFERS,
@@ -27,12 +28,18 @@ WORDS = {
     FAILED: ("lost", "a training diverged, and nothing is averaged over what is left"),
     NOT_RUN: ("none", "no value of ours yet"),
 }
-CLAIMS = {  # what becomes of a claim: how it looks
-    "supported": "good",
-    "contradicted": "bad",
-    "mixed": "open",
-    "not resolved": "open",
-    "not run": "none",
+CLAIMS = {  # the word for a claim: how it looks, and what it means
+    word: (tone, verdicts.WORDS[word])
+    for word, tone in {
+        verdicts.SUPPORTED: "good",
+        verdicts.AS_CLAIMED: "plain",
+        verdicts.NOT_AS_CLAIMED: "open",
+        verdicts.MIXED: "open",
+        verdicts.CONTRADICTED: "bad",
+        verdicts.UNRESOLVED: "open",
+        verdicts.NOT_RUN: "none",
+        verdicts.NOT_PRINTED: "plain",
+    }.items()
 }
 
 

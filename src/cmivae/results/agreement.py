@@ -7,13 +7,15 @@ compare, quoted or not printed. Of many consistent numbers about one in twenty w
 import math
 from dataclasses import dataclass, replace
 
+from cmivae.results.columns import OVERFIT
 from cmivae.results.differences import Summary, welch
-from cmivae.results.printed import PAPER_SEEDS, known_se, printed_table
+from cmivae.results.printed import PAPER_SEEDS, Row, known_se, printed_table
 from cmivae.results.record import Cell
 from cmivae.results.stats import Interval, t_interval
 
 CONSISTENT, DIFFERS, UNRESOLVED = "consistent", "differs", "not resolvable at this n"
 NOT_RUN, OTHER, QUOTED, NOT_PRINTED = "not run", "synthetic or reduced", "quoted", "not printed"
+MARGIN = "a quarter of the largest printed gap to a neighbour"
 WORDS = (CONSISTENT, DIFFERS, UNRESOLVED, NOT_RUN, OTHER, QUOTED, NOT_PRINTED)
 
 
@@ -59,12 +61,15 @@ def agreement(cell: Cell, printed: str | None) -> Agreement:
     if cell.label != "paper" or partial:
         scale = partial or f"the {cell.label} workspace, not the paper's scale"
         return replace(known, word=OTHER, why=f"{scale}: the difference says nothing of the paper's number")
+    if excess := next((line for line in cell.deviations if OVERFIT in line), ""):
+        return replace(known, word=UNRESOLVED, why=excess)
     if cell.se is None or cell.n < 2:
         many = "a maximum has no standard error" if cell.n > 1 else "one seed has no standard error"
         return replace(known, word=UNRESOLVED, why=many)
     found, how = _interval(Summary(cell.value, cell.se, cell.n), Summary(cell.paper, se, n), cell.se)
-    limit = margin(printed, cell.column) if printed else None
+    limit = margin(printed, cell.objective, cell.gamma or 0.0, cell.column) if printed else None
     word, why = _judge(found, limit, how)
+    why = "; ".join([why, *cell.deviations])  # readings of what the paper leaves open, other than the default
     return replace(known, word=word, why=why, interval=found, margin=limit)
 
 
@@ -88,15 +93,33 @@ def _judge(interval: Interval, limit: float | None, how: str) -> tuple[str, str]
     if limit is None:
         return UNRESOLVED, f"0 is inside, but nothing says how narrow the interval must be ({how})"
     if half > limit:
-        return UNRESOLVED, f"0 is inside, but ±{half:.3g} is over a quarter of the printed range, {limit:.3g} ({how})"
-    return CONSISTENT, f"0 is inside, and ±{half:.3g} within a quarter of the printed range, {limit:.3g} ({how})"
+        return UNRESOLVED, f"0 is inside, but ±{half:.3g} is over {MARGIN}, {limit:.3g} ({how})"
+    return CONSISTENT, f"0 is inside, and ±{half:.3g} within {MARGIN}, {limit:.3g} ({how})"
 
 
-def margin(printed: str, column: str) -> float | None:
-    """How wide an interval may be on each side to say where in its column a number lies.
+def margin(printed: str, objective: str, gamma: float, column: str) -> float | None:
+    """How wide an interval may be on each side to say where among its printed neighbours a number lies.
 
-    A quarter of the range of the printed column, over all its rows. It is no test of the paper's claims, which are on
-    smaller gaps: ``contrasts`` has these.
+    A quarter of the largest gap between the printed number and its neighbours: the same objective one gamma down and
+    up (gamma 0 is the start of all objectives), and the other objectives at this gamma. Never more than a quarter of
+    the column's range, which gamma itself makes for KL(z) and ELBO; None where all neighbours are the same. It is no
+    test of the paper's claims: ``contrasts`` has these.
     """
-    values = [row[column] for row in printed_table(printed).values() if column in row]
-    return (max(values) - min(values)) / 4 if values else None
+    rows = {row: found[column] for row, found in printed_table(printed).items() if column in found}
+    here = rows.get((objective, round(gamma, 6)))
+    if here is None:
+        return None
+    gaps = [abs(rows[row] - here) for row in _neighbours([row for row in rows if row[0] != "quoted"], objective, gamma)]
+    whole = max(rows.values()) - min(rows.values())
+    return min(max(gaps, default=whole), whole) / 4 or None
+
+
+def _neighbours(rows: list[Row], objective: str, gamma: float) -> list[Row]:
+    """Rows beside this one; those of vanilla are the first of each objective."""
+    own = round(gamma, 6)
+    beside = [row for row in rows if row[1] == own and row[0] != objective]
+    for each in {row[0] for row in rows} - {"vanilla"} if objective == "vanilla" else {objective}:
+        line = sorted((row for row in rows if row[0] in ("vanilla", each)), key=lambda row: row[1])
+        place = line.index((objective, own))
+        beside += line[max(0, place - 1) : place] + line[place + 1 : place + 2]
+    return beside

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmivae.errors import UserError
-from cmivae.results.columns import LAYOUTS, Column
+from cmivae.results.columns import LAYOUTS, OVERFIT, SLACK, Column, Layout
 from cmivae.results.deviations import deviations, incomplete
 from cmivae.results.printed import paper_se, paper_value
 from cmivae.results.record import Cell, CellRun, from_jsonl, gamma_text, to_jsonl
@@ -104,7 +104,7 @@ def _model_cells(
         base = _base(params, name, table, config.variant, config.gamma)
         for column in LAYOUTS[table.layout].columns:
             printed = _printed(table, config, column)
-            cell_notes = notes + _convergence(results, column)
+            cell_notes = notes + _convergence(results, column) + _excess(results, column, LAYOUTS[table.layout])
             cells.append(_cell(column, results, cell_notes, address=address, **printed, **base))
     return cells
 
@@ -192,6 +192,21 @@ def _convergence(results: Mapping[int, RunResult | None], column: Column) -> tup
     stopped = [str(seed) for seed, converged in ran if converged is False]
     name = column.heading.partition(" (")[0]  # a mean and a max are of one classifier
     return (f"{name}: logistic regression stopped at max_iter (seeds {', '.join(stopped)})",) if stopped else ()
+
+
+def _excess(results: Mapping[int, RunResult | None], column: Column, layout: Layout) -> tuple[str, ...]:
+    """Seeds in which an estimate is above what bounds it: then its critic overfits, and the value says too much."""
+    bound = layout.column(column.at_most)
+    if bound is None:
+        return ()
+    over = []
+    for seed, result in results.items():
+        if result is not None and result.status == "complete":
+            value, most = (_cell_run(result, each.pointer).value for each in (column, bound))
+            if isinstance(value, int | float) and isinstance(most, int | float) and value > most + SLACK:
+                over.append(str(seed))
+    what = f"{column.heading} is over {bound.heading} + {SLACK} nats, which bounds it: {OVERFIT}"
+    return (f"{what} (seeds {', '.join(over)})",) if over else ()
 
 
 def _rows(params: Params, table: Table) -> list[tuple[str, Config]]:

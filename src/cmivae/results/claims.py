@@ -1,6 +1,6 @@
-"""The paper's claims against its own printed numbers, and against cells: pairs at equal gamma, counted.
+"""The paper's claims against its own printed numbers, and against cells: pairs at equal gamma or at equal KL(z).
 
-Nothing here names a winner: a claim is supported, contradicted, mixed, not resolved (too few) or not run.
+Nothing here names a winner: what the pairs of a claim amount to is a word of ``verdicts``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,27 +12,18 @@ from typing import Any
 import yaml
 
 from cmivae.results.columns import LAYOUTS
-from cmivae.results.differences import ALPHA, FEWEST, Summary, between, holm, sign_test
+from cmivae.results.differences import FEWEST, Difference, Summary, between, outside
+from cmivae.results.evidence import Comparison, Pair, Part, Side
+from cmivae.results.matched import interpolate
 from cmivae.results.printed import PAPER_SEEDS, known_se, printed_table
 from cmivae.results.record import Cell, gamma_text
 from cmivae.study.checks import PAPER_LAYOUTS
 from cmivae.study.params import Params
 
-ENOUGH_SAME = 3  # pairs that are the same; of directions, as many as the sign test needs: six
 BELOW = "smaller gamma"  # the rival that is the same objective, one step of gamma down
+KL = "kl_z"
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two objectives in one column, in some of the printed tables."""
-
-    column: str
-    better: str  # lower, higher or same
-    tables: Mapping[str, str | None]  # printed table: the count that we read off it
-    ours: str = "cmi"
-    rival: str = "beta"
-    within: float = 0.0  # same: so much of the rival's value
-    wording: str = ""  # of the text, which one exception contradicts
+Row = tuple[str, float]  # objective, gamma
 
 
 @dataclass(frozen=True)
@@ -43,106 +34,6 @@ class Claim:
     statement: str
     where: str
     compare: tuple[Comparison, ...]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One value of a pair: the address of its cell or its place in print, and its seeds' values where there are any."""
-
-    place: str
-    value: float | None
-    problem: str = ""
-    seeds: tuple[tuple[str, float], ...] = ()
-    se: float | None = None
-    n: int | None = None
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Ours and the rival's at one gamma; ``seeds`` are those in which it holds, of those that both have.
-
-    ``p`` is of their difference (``differences.between``); None under three seeds or without standard errors.
-    """
-
-    gamma: float
-    ours: Side
-    rival: Side
-    outcome: str  # held, against, tied or missing
-    seeds: tuple[int, int]
-    p: float | None = None
-
-
-@dataclass(frozen=True)
-class Part:
-    """One comparison in one table; no pairs where a workspace has no such table or column."""
-
-    table: str
-    comparison: Comparison
-    pairs: tuple[Pair, ...]
-
-    def count(self, outcome: str) -> int:
-        """How many pairs ended so."""
-        return sum(pair.outcome == outcome for pair in self.pairs)
-
-    @property
-    def exceptions(self) -> list["Pair"]:
-        """Pairs that go the other way."""
-        return [pair for pair in self.pairs if pair.outcome == "against"]
-
-    @property
-    def counts(self) -> str:
-        """``6/7``: held, of all pairs with two values."""
-        return f"{self.count('held')}/{len(self.pairs) - self.count('missing')}"
-
-    @property
-    def p(self) -> float | None:
-        """Two-sided sign test over pairs that are not tied; None where it means nothing."""
-        return None if self.comparison.better == "same" else sign_test(self.count("held"), self.count("against"))
-
-    @property
-    def holm(self) -> list[float | None]:
-        """Each pair's p, corrected over the pairs."""
-        return holm([pair.p for pair in self.pairs])
-
-    def told(self, outcome: str) -> int:
-        """Pairs of this outcome whose difference is told from chance, each by itself."""
-        both = zip(self.pairs, self.holm, strict=True)
-        return sum(pair.outcome == outcome and p is not None and p <= ALPHA for pair, p in both)
-
-    @property
-    def verdict(self) -> str:
-        """Supported only if every pair holds, and chance would not do that.
-
-        Either there are enough pairs for the sign test, or each is told from chance by its seeds.
-        """
-        held, against, tied = (self.count(each) for each in ("held", "against", "tied"))
-        if held + against + tied == 0:
-            return "not run"
-        if self.comparison.better == "same":
-            return _sameness(held, against)
-        enough = 2 / 2 ** (held + against) <= ALPHA
-        if against == tied == 0:
-            return "supported" if enough or self.told("held") == held else "not resolved"
-        if held == tied == 0 and self.told("against") == against:
-            return "contradicted"
-        if not enough and not self.told("against"):
-            return "not resolved"
-        clear = self.p is not None and self.p <= ALPHA
-        return "contradicted" if against > held and clear else "mixed"
-
-
-def _sameness(held: int, against: int) -> str:
-    if held + against < ENOUGH_SAME:
-        return "not resolved"
-    return "mixed" if held and against else "supported" if held else "contradicted"
-
-
-def verdict(parts: Iterable[Part]) -> str:
-    """One word for a claim, of the words for its parts; parts that were not run are named, not counted."""
-    words = {part.verdict for part in parts} - {"not run"}
-    if len(words) < 2:
-        return words.pop() if words else "not run"
-    return "not resolved" if len(words - {"not resolved"}) == 1 and "mixed" not in words else "mixed"
 
 
 @cache
@@ -159,43 +50,62 @@ def _claim(key: str, values: dict[str, Any]) -> Claim:
 
 def printed_parts(claim: Claim) -> list[Part]:
     """The claim in the paper's own tables."""
-    found = []
-    for each in claim.compare:
-        for table in each.tables:
-            rows = {
-                row: Side(
-                    f"{table}[{row[0]},{gamma_text(row[1])}].{each.column}",
-                    values[each.column],
-                    se=known_se(table, *row, each.column),
-                    n=PAPER_SEEDS[table],
-                )
-                for row, values in printed_table(table).items()
-                if each.column in values
-            }
-            found.append(Part(table, each, _pairs(each, rows)))
-    return found
+    return [
+        Part(table, each, _pairs(each, table, *(_printed(table, column) for column in (each.column, KL))), "paper")
+        for each in claim.compare
+        for table in each.tables
+    ]
+
+
+def _printed(table: str, column: str) -> dict[Row, Side]:
+    return {
+        row: Side(
+            f"{table}[{row[0]},{gamma_text(row[1])}].{column}",
+            values[column],
+            se=known_se(table, *row, column),
+            n=PAPER_SEEDS[table],
+        )
+        for row, values in printed_table(table).items()
+        if column in values
+    }
 
 
 def our_parts(claim: Claim, params: Params, cells: Iterable[Cell]) -> list[Part]:
-    """The claim in a workspace's tables: those that repeat a printed one, and those of its own of the same layout."""
-    cells, found = list(cells), []
-    for each in claim.compare:
-        layouts = {PAPER_LAYOUTS[table] for table in each.tables}
-        tables = [
-            name
-            for name, table in params.tables.items()
-            if table.layout in layouts and (table.paper is None or table.paper in each.tables)
-        ]
-        for name in tables:
-            rows = {
-                (cell.objective, round(cell.gamma, 6)): _side(cell)
-                for cell in cells
-                if (cell.table, cell.column) == (name, each.column) and cell.gamma is not None
-            }
-            found.append(Part(name, each, _pairs(each, rows)))
-        missing = [] if tables else [f"no table of layout {' or '.join(sorted(layouts))}"]
-        found += [Part(why, each, ()) for why in missing]
-    return found
+    """The claim in a workspace's tables: those that repeat a printed one, and those of its own of the same layout.
+
+    A printed table that the workspace neither repeats nor has one of its own for is a part without pairs.
+    """
+    cells = list(cells)
+    return [part for each in claim.compare for part in _our_parts(each, params, cells)]
+
+
+def _our_parts(each: Comparison, params: Params, cells: list[Cell]) -> list[Part]:
+    layouts = {PAPER_LAYOUTS[table] for table in each.tables}
+    tables = {
+        name: table
+        for name, table in params.tables.items()
+        if table.layout in layouts and (table.paper is None or table.paper in each.tables)
+    }
+    found = [
+        Part(name, each, _pairs(each, name, *(_ours(cells, name, column) for column in (each.column, KL))))
+        for name in tables
+    ]
+    repeated, own = {table.paper for table in tables.values()}, {t.layout for t in tables.values() if t.paper is None}
+    there = {table.layout for table in tables.values()}
+    missing = dict.fromkeys(
+        f"no table that repeats {table}" if layout in there else f"no table of layout {layout}"
+        for table in each.tables
+        if table not in repeated and (layout := PAPER_LAYOUTS[table]) not in own
+    )
+    return found + [Part(why, each, ()) for why in missing]
+
+
+def _ours(cells: list[Cell], table: str, column: str) -> dict[Row, Side]:
+    return {
+        (cell.objective, round(cell.gamma, 6)): _side(cell)
+        for cell in cells
+        if (cell.table, cell.column) == (table, column) and cell.gamma is not None
+    }
 
 
 def heading(comparison: Comparison) -> str:
@@ -209,32 +119,45 @@ def _side(cell: Cell) -> Side:
     return Side(cell.address, cell.value, cell.problem, seeds, cell.se, cell.n)
 
 
-def _pairs(comparison: Comparison, rows: Mapping[tuple[str, float], Side]) -> tuple[Pair, ...]:
+def _pairs(comparison: Comparison, table: str, rows: dict[Row, Side], across: dict[Row, Side]) -> tuple[Pair, ...]:
     """Every gamma that one of the two has; a rival that is missing is named too."""
-    if comparison.rival == BELOW:
+    ours, rival = comparison.ours, comparison.rival
+    if comparison.along == "kl":
+        gammas = sorted(gamma for objective, gamma in rows if objective == ours)
+        return tuple(_at_equal_kl(comparison, table, gamma, rows, across) for gamma in gammas)
+    if rival == BELOW:
         start = [row for row in rows if row[0] == "vanilla"]
-        steps = sorted([*start, *(row for row in rows if row[0] == comparison.ours)], key=lambda row: row[1])
+        steps = sorted([*start, *(row for row in rows if row[0] == ours)], key=lambda row: row[1])
         both = list(zip(steps[1:], steps, strict=False))
     else:
-        gammas = sorted({gamma for objective, gamma in rows if objective in (comparison.ours, comparison.rival)})
-        both = [((comparison.ours, gamma), (comparison.rival, gamma)) for gamma in gammas]
-    return tuple(_pair(comparison, a, b, rows) for a, b in both)
+        gammas = sorted({gamma for objective, gamma in rows if objective in (ours, rival)})
+        both = [((ours, gamma), (rival, gamma)) for gamma in gammas]
+    return tuple(_pair(comparison, a[1], _at(rows, a), _at(rows, b)) for a, b in both)
 
 
-def _pair(comparison: Comparison, a: tuple[str, float], b: tuple[str, float], rows: Mapping) -> Pair:
-    sides = [rows.get(row) or Side(f"{row[0]},{gamma_text(row[1])}", None, "not in the study") for row in (a, b)]
-    ours, rival = sides
+def _at(rows: Mapping[Row, Side], row: Row) -> Side:
+    return rows.get(row) or Side(f"{row[0]},{gamma_text(row[1])}", None, "not in the study")
+
+
+def _pair(comparison: Comparison, gamma: float, ours: Side, rival: Side) -> Pair:
     theirs = dict(rival.seeds)
     outcomes = [_outcome(comparison, value, theirs[seed]) for seed, value in ours.seeds if seed in theirs]
     counts = outcomes.count("held"), len(outcomes)
-    return Pair(a[1], ours, rival, _outcome(comparison, ours.value, rival.value), counts, _p(ours, rival))
+    outcome, found = _outcome(comparison, ours.value, rival.value), _difference(ours, rival)
+    if comparison.better != "same" or found is None or rival.value is None:
+        return Pair(gamma, ours, rival, outcome, counts, None if found is None else found.p)
+    margin = comparison.within * abs(rival.value)
+    near = found.interval is not None and max(map(abs, found.interval)) <= margin
+    return Pair(gamma, ours, rival, outcome, counts, outside(found, margin), near)
 
 
-def _p(ours: Side, rival: Side) -> float | None:
-    if ours.value is None or rival.value is None or min(ours.n or 0, rival.n or 0) < FEWEST:
+def _difference(ours: Side, rival: Side) -> Difference | None:
+    """Tested; None under three seeds on either side, or under three that both have."""
+    shared = dict(ours.seeds).keys() & dict(rival.seeds).keys()
+    if ours.value is None or rival.value is None or min(ours.n or 0, rival.n or 0) < FEWEST or 0 < len(shared) < FEWEST:
         return None
     first, second = Summary(ours.value, ours.se, ours.n), Summary(rival.value, rival.se, rival.n)
-    return between(first, second, (dict(ours.seeds), dict(rival.seeds))).p
+    return between(first, second, (dict(ours.seeds), dict(rival.seeds)))
 
 
 def _outcome(comparison: Comparison, ours: float | None, rival: float | None) -> str:
@@ -245,3 +168,41 @@ def _outcome(comparison: Comparison, ours: float | None, rival: float | None) ->
     if ours == rival:
         return "tied"
     return "held" if (ours < rival) == (comparison.better == "lower") else "against"
+
+
+# --- at the same KL(z) ------------------------------------------------------------------------------------------------
+
+
+def _at_equal_kl(
+    comparison: Comparison, table: str, gamma: float, rows: Mapping[Row, Side], across: Mapping[Row, Side]
+) -> Pair:
+    """Ours against the rival's curve, from vanilla on and joined by straight lines, at the KL(z) of ours."""
+    row = comparison.ours, gamma
+    ours, at = _at(rows, row), _at(across, row)
+    curve = [(across.get(each), side) for each, side in rows.items() if each[0] in ("vanilla", comparison.rival)]
+    rests = tuple(side.place for point in [*curve, (at, ours)] for side in point if side is not None)
+    place = f"{table}[{comparison.rival}].{comparison.column}"
+    points = [(x, y) for x, y in curve if x is not None and x.value is not None and y.value is not None]
+    if ours.value is None or at.value is None or len(points) < max(2, len(curve)):
+        rival = Side(place, None, "a point of the curve is missing", rests=rests)
+        return Pair(gamma, ours, rival, "missing", (0, 0))
+    place += f" at KL(z) {at.value:.4g}"
+    try:
+        rival = _read_off(place, rests, ours, at, points)
+    except ValueError:  # of interpolate: a seed's curve does not reach so far, and is not continued
+        rival = Side(place, None, "beyond the curve", rests=rests)
+        return Pair(gamma, ours, rival, "beyond", (0, 0))
+    return _pair(comparison, gamma, ours, rival)
+
+
+def _read_off(place: str, rests: tuple[str, ...], ours: Side, at: Side, points: list[tuple[Side, Side]]) -> Side:
+    """Each seed on its own curve, and the mean over seeds; printed numbers are one curve, of no seed."""
+    if not ours.seeds:
+        values = [(x.value, y.value) for x, y in points if x.value is not None and y.value is not None]
+        return Side(place, interpolate(values, at.value or 0.0), rests=rests)
+    place_of, curves = dict(at.seeds), [(dict(x.seeds), dict(y.seeds)) for x, y in points]
+    seeds = [seed for seed, _ in ours.seeds if seed in place_of and all(seed in x and seed in y for x, y in curves)]
+    if not seeds:
+        return Side(place, None, "no seed has the whole curve", rests=rests)
+    found = tuple((seed, interpolate([(x[seed], y[seed]) for x, y in curves], place_of[seed])) for seed in seeds)
+    return Side(place, sum(value for _, value in found) / len(found), seeds=found, n=len(found), rests=rests)

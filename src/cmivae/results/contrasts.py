@@ -8,9 +8,10 @@ the rest.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cmivae.results.claims import BELOW, Comparison, claims, heading
+from cmivae.results.claims import BELOW, KL, claims, heading
 from cmivae.results.columns import LAYOUTS
 from cmivae.results.differences import ALPHA, FEWEST, Difference, Summary, between, holm, sign_test
+from cmivae.results.evidence import Comparison
 from cmivae.results.matched import Matched, matched
 from cmivae.results.power import seeds_needed
 from cmivae.results.printed import PAPER_SEEDS, known_se, printed_table
@@ -19,15 +20,15 @@ from cmivae.study.checks import PAPER_LAYOUTS
 
 RESOLVED, UNRESOLVED, NOT_RUN = "resolved", "not resolvable at this n", "not run"
 SAME = "same level"  # the whole interval is within the margin of a claim of sameness
-KL = "kl_z"
 
 
 @dataclass(frozen=True)
 class AtGamma:
     """One gamma. ``holm`` is ``difference.p`` corrected over the gammas of its contrast.
 
-    ``seeds_needed`` would show a gap of the size found here with 80 % power, at the spread found here; None where it
-    cannot be said (no spread, no gap) or is over ``power.MOST``.
+    ``seeds_needed`` would show a gap of the size found here with 80 % power, at the spread found here, by Holm's first
+    step over the gammas of its contrast (0.05 over their number); None where it cannot be said (no spread, no gap) or
+    is over ``power.MOST``. ``spread`` is of one seed's difference if the seeds are ``paired``, else of one run.
     """
 
     gamma: float
@@ -37,6 +38,8 @@ class AtGamma:
     difference: Difference | None
     holm: float | None = None
     seeds_needed: int | None = None
+    spread: float | None = None
+    paired: bool = False
     word: str = NOT_RUN  # RESOLVED, UNRESOLVED, SAME or NOT_RUN
     problem: str = ""  # why there is no difference
 
@@ -183,24 +186,29 @@ def _gamma(gamma: float, ours: _Side, rival: _Side) -> AtGamma:
     summaries = Summary(ours.value, ours.se, ours.n), Summary(rival.value, rival.se, rival.n)
     found = between(*summaries, (ours.seeds, rival.seeds))
     shared = len(ours.seeds.keys() & rival.seeds.keys())
-    if shared:  # the spread of one seed's difference
-        needed = _needed(found, None if found.se is None else found.se * shared**0.5, paired=True)
-        return AtGamma(gamma, ours.value, rival.value, shared, found, seeds_needed=needed)
+    if shared:
+        spread = None if found.se is None else found.se * shared**0.5
+        return AtGamma(gamma, ours.value, rival.value, shared, found, spread=spread, paired=True)
     spread = None
     if found.se is not None and ours.n and ours.n == rival.n:
         spread = found.se * (ours.n / 2) ** 0.5  # of one run, the same on both sides
-    needed = _needed(found, spread, paired=False)
-    return AtGamma(gamma, ours.value, rival.value, ours.n, found, seeds_needed=needed)
-
-
-def _needed(found: Difference, spread: float | None, *, paired: bool) -> int | None:
-    return None if not spread or found.p is None else seeds_needed(found.value, spread, paired=paired)
+    return AtGamma(gamma, ours.value, rival.value, ours.n, found, spread=spread)
 
 
 def _judged(gammas: Sequence[AtGamma], asked: Comparison) -> list[AtGamma]:
-    """Holm over the gammas, and a word for each."""
+    """Holm over the gammas, and for each a word and the seeds that it would take."""
     adjusted = holm([each.difference.p if each.difference else None for each in gammas])
-    return [replace(each, holm=p, word=_word(each, p, asked)) for each, p in zip(gammas, adjusted, strict=True)]
+    tests = sum(p is not None for p in adjusted)
+    return [
+        replace(each, holm=p, seeds_needed=_needed(each, tests), word=_word(each, p, asked))
+        for each, p in zip(gammas, adjusted, strict=True)
+    ]
+
+
+def _needed(at: AtGamma, tests: int) -> int | None:
+    if not at.spread or at.difference is None or at.difference.p is None:
+        return None
+    return seeds_needed(at.difference.value, at.spread, paired=at.paired, tests=tests)
 
 
 def _word(at: AtGamma, p: float | None, asked: Comparison) -> str:

@@ -1,5 +1,6 @@
 """What a workspace does otherwise than the paper or our reading of it, as lines to print under a table."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,8 +8,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from cmivae.registry import CORPUS_KEYS, OF_READERS
-from cmivae.study.checks import PAPER_EPOCHS
-from cmivae.study.params import Params
+from cmivae.study.params import Params, SpeechData, SpeechDataset
+from cmivae.study.stated import PAPER_EPOCHS
 
 # Where files come from, and what is made to be listened to, change no number.
 NEUTRAL = frozenset({"data.source", "embed.voices"})
@@ -17,18 +18,37 @@ CORPORA = {  # what is read in place of TIMIT
     "librispeech": "corpus: LibriSpeech (paper: TIMIT), whose numbers do not compare with the paper's",
     "manifest": "corpus: the user's own (paper: TIMIT), whose numbers do not compare with the paper's",
 }
-TIMIT = {"speakers": 630, "core_speakers": 24}
+SPEAKERS = {"train": 462, "test": 168, "core": 24}  # of TIMIT's parts, and of the core list
+SENTENCES, SA = 8, 2  # a speaker
 
 
 def incomplete(params: Params, dataset: str, baseline: Mapping[str, Any]) -> tuple[str, ...]:
-    """What is missing of TIMIT, as the baseline's metrics counted it."""
-    found = baseline.get("corpus")
-    if params.datasets[dataset].reader != "timit" or found is None or found == TIMIT:
+    """What is missing of TIMIT, as the baseline's metrics counted it; what is too short for a segment is missing."""
+    block, found = params.datasets[dataset], baseline.get("corpus")
+    if not isinstance(block, SpeechDataset) or block.reader != "timit" or found is None:
         return ()
-    there = f"{found['speakers']} of TIMIT's {TIMIT['speakers']} speakers"
-    core = f"{found['core_speakers']} of {TIMIT['core_speakers']} core test speakers"
+    counts = _counts(block.data, found)
+    if all(there == whole for _, there, whole in counts):
+        return ()
+    told = ", ".join(f"{there:,} of {whole:,} {what}" for what, there, whole in counts)
     instead = "" if found["core_speakers"] else ", so that all test speakers stand for them"
-    return (f"corpus INCOMPLETE: {there}, {core}{instead}",)
+    return (f"corpus INCOMPLETE: of TIMIT {told}{instead}",)
+
+
+def _counts(data: SpeechData, found: Mapping[str, int]) -> tuple[tuple[str, int, int], ...]:
+    """What is counted, how many there are, and how many the whole of TIMIT has."""
+    each = SENTENCES + SA * data.use_sa
+    held = "test" if data.val == "kaldi_dev" else "train"  # the part that the validation speakers are of
+    there = {part: found[part] + (found["valid"] if part == held else 0) for part in ("train", "test")}
+    trials = math.comb(each * SPEAKERS["core"], 2)
+    return (
+        ("speakers", found["speakers"], SPEAKERS["train"] + SPEAKERS["test"]),
+        ("core test speakers", found["core_speakers"], SPEAKERS["core"]),
+        ("utterances of its train part", there["train"], each * SPEAKERS["train"]),
+        ("of its test part", there["test"], each * SPEAKERS["test"]),
+        ("core utterances", found["core"], each * SPEAKERS["core"]),
+        ("core trials", found["core_trials"], min(trials, data.max_trials or trials)),
+    )
 
 
 def deviations(params: Params, dataset: str) -> tuple[str, ...]:

@@ -2,14 +2,15 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from cmivae.errors import UserError
 from cmivae.registry import AT_GAMMA_ZERO, CORPORA, OBJECTIVE_KEYS, OBJECTIVES, READERS
-from cmivae.study.params import Config, Dataset, Figure, Params, SpeechDataset, Table
+from cmivae.study.params import Config, Dataset, Figure, Params, Table
 from cmivae.study.relations import check_dataset
+from cmivae.study.stated import PAPER_READERS, STATED, TABLE_READERS
 
 PAPER_OBJECTIVES = ("vanilla", "beta", "mi", "cmi")
-PAPER_EPOCHS = {"image": 300, "speech": 6000}  # what a workspace labelled "paper" must train
 TABLE_LAYOUTS = {"image": ("image",), "speech": ("eer", "conversion", "elbo")}  # of tables, by kind of data set
 PAPER_LAYOUTS = {"table1": "eer", "table2": "conversion", "table3": "elbo", "table4": "image", "table5": "image"}
 CURVES = {  # the metrics of curves, by layout of their table
@@ -20,6 +21,7 @@ CURVES = {  # the metrics of curves, by layout of their table
 }
 FIGURE_KINDS = {"samples": "image", "voices": "speech"}  # and the kind of data set that they show
 FIGURE_NAMES = {"samples": "a grid of samples", "voices": "a page of voices"}
+OTHER_LABEL = "give the workspace another label, e.g. reduced: every table will carry it"
 
 
 def check_study(params: Params, where: str) -> None:
@@ -37,7 +39,7 @@ def check_study(params: Params, where: str) -> None:
         _check_config(key, config, params, where)
     _check_results(params, where)
     if params.label == "paper":
-        _check_paper_scale(params, where)
+        _check_paper(params, where)
 
 
 def beyond_paper(params: Params) -> list[str]:
@@ -212,24 +214,53 @@ def _check_shown(figure: Figure, params: Params, place: str) -> None:
         )
 
 
-def _check_paper_scale(params: Params, where: str) -> None:
+def _check_paper(params: Params, where: str) -> None:
+    """A workspace that calls itself the paper reads its data, keeps what it states, and shows each table's own data."""
     for name, dataset in params.datasets.items():
-        if not _is_whole(dataset) or dataset.train.epochs != PAPER_EPOCHS[dataset.kind]:
-            whole = {"image": "all images", "speech": "all of TIMIT and tries all pairs of test utterances"}
+        _check_stated(dataset, f"{where}:datasets.{name}", f"dataset {name!r}")
+    for name, table in params.tables.items():
+        reader = params.datasets[table.dataset].reader
+        if table.paper and reader != TABLE_READERS[table.paper]:
             raise UserError(
-                f"dataset {name!r} is reduced, but the workspace is labelled 'paper'",
-                where=f"{where}:label",
-                why=f"the paper trains {PAPER_EPOCHS[dataset.kind]:,} epochs on {whole[dataset.kind]}",
-                fix="give it another label, e.g. reduced: every table will carry it",
+                f"{table.paper} of the paper beside dataset {table.dataset!r}, in a workspace labelled 'paper'",
+                where=f"{where}:tables.{name}.paper",
+                why=f"the paper's is of {TABLE_READERS[table.paper]}, the data set's reader is {reader}",
+                fix=f"remove the key, choose a data set of {TABLE_READERS[table.paper]}, or {OTHER_LABEL}",
             )
 
 
-def _is_whole(dataset: Dataset) -> bool:
-    """Whether nothing of the paper's data is left out or replaced."""
-    if isinstance(dataset, SpeechDataset):
-        return dataset.reader == "timit" and dataset.data.max_trials is None
-    data = dataset.data
-    return data.n_train is data.n_valid is data.n_test is None and dataset.reader != "digits"
+def _check_stated(dataset: Dataset, place: str, name: str) -> None:
+    theirs = PAPER_READERS[dataset.kind]
+    if dataset.reader not in theirs and (dataset.kind == "speech" or dataset.reader == "digits"):
+        raise UserError(
+            f"{name} is read by {dataset.reader!r}, but the workspace is labelled 'paper'",
+            where=f"{place}.reader",
+            why=f"the paper's data are {' and '.join(theirs)}",
+            fix=OTHER_LABEL,
+        )
+    for each in STATED[dataset.kind]:
+        found = _at(dataset, each.key)
+        if found != each.value and (each.size or dataset.reader in theirs):
+            raise UserError(
+                f"{name} has {each.key} {_text(found)}, but the workspace is labelled 'paper'",
+                where=f"{place}.{each.key}",
+                why=f"the paper has {_text(each.value)} ({each.section})",
+                fix=f"{each.key}: {_text(each.value)}, or {OTHER_LABEL}",
+            )
+
+
+def _at(dataset: Dataset, key: str) -> Any:
+    value: Any = dataset
+    for name in key.split("."):
+        value = getattr(value, name, None)  # a model of one's own lacks keys, and is refused by its name
+    return value
+
+
+def _text(value: Any) -> str:
+    """As YAML writes it."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(str(item) for item in value)}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _known(name: str, known: Iterable[str], where: str, kind: str) -> None:

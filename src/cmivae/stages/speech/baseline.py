@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from cmivae.data.features import restore
-from cmivae.data.speech import Speech, load
+from cmivae.data.speech import PARTS, Speech, load
 from cmivae.evaluation.conversion import vc_mcas
 from cmivae.evaluation.verification import centred, eer_of
 from cmivae.provenance.context import Context
@@ -30,9 +30,18 @@ def make(context: Context) -> None:
 
 
 def _corpus(speech: Speech) -> dict[str, int]:
-    """How many speakers there are in all, and on the core list: a table on part of TIMIT has to say so."""
-    core = {span.speaker for span in speech.of("test") if span.core}
-    return {"speakers": len({span.speaker for span in speech.spans}), "core_speakers": len(core)}
+    """How many speakers, utterances and core trials there are: a table on part of TIMIT has to say so.
+
+    Utterances are those that have a segment, by part and on the core list.
+    """
+    core = [span for span in speech.of("test") if span.core]
+    return {
+        "speakers": len({span.speaker for span in speech.spans}),
+        "core_speakers": len({span.speaker for span in core}),
+        **{part: len(speech.of(part)) for part in PARTS},
+        "core": len(core),
+        "core_trials": len(speech.lists["core_pairs"]),
+    }
 
 
 def _mean_spectra(speech: Speech) -> NDArray[np.float64]:
