@@ -81,7 +81,7 @@ def test_items_published_cut_and_unknown(tmp_path):
     values = tiny.values()
     values["datasets"]["digits"] |= {"reader": "fashion-mnist"}
     assert counts(book(tmp_path, values), "digits") == Counts(48_000, 12_000, 10_000, False)
-    values["datasets"]["digits"]["data"] |= {"n_train": 1000, "n_valid": 200, "n_test": 300}
+    values["datasets"]["digits"]["data"] |= {"n_train": 1000, "n_valid": 200, "n_test": 300, "probe_per_class": 100}
     assert counts(book(tmp_path, values), "digits") == Counts(1000, 200, 300, False)
     assert counts(book(tmp_path), "digits") is None
 
@@ -94,7 +94,7 @@ def book(folder, values: dict | None = None) -> Book:
 def published() -> dict:
     values = tiny.values()
     values["datasets"]["digits"] |= {"reader": "mnist"}
-    values["datasets"]["digits"]["data"] |= {"n_train": 500, "n_valid": 100}
+    values["datasets"]["digits"]["data"] |= {"n_train": 500, "n_valid": 100, "probe_per_class": 50}
     small = {"channels": 4, "encoder_channels": 4, "encoder_out": 8, "z_dim": 4}
     values["datasets"]["digits"]["model"] |= small
     values["datasets"]["digits"]["critic"] |= {"channels": 4}
