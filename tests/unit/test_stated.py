@@ -20,10 +20,10 @@ from cmivae.study.stated import PAPER_READERS, STATED, TABLE_READERS
 VALUES = yaml.safe_load((tiny.REPOSITORY / "params.yaml").read_text())
 # Another value of each stated key that no other check refuses.
 OTHER = {
-    "data.n_train": 100, "data.n_valid": 100, "data.n_test": 100, "data.max_trials": 100, "train.epochs": 5,
+    "data.n_train": 1000, "data.n_valid": 100, "data.n_test": 100, "data.max_trials": 100, "train.epochs": 5,
     "data.valid_fraction": 0.9, "data.threshold": 0.9, "data.probe_per_class": 5, "data.mcas_per_class": 5,
     "data.win_length": 320, "data.hop_length": 320, "data.n_fft": 512, "data.segment": 16, "data.vc_segments": 20,
-    "model.z_dim": 2, "model.s_dim": 2, "model.kernels": [3, 3], "model.channels": 8, "model.z_maps": 1,
+    "model.z_dim": 2, "model.s_dim": 2, "model.kernels": [3] * 7, "model.channels": 8, "model.z_maps": 1,
     "critic.channels": 16, "critic.hidden": 16, "critic.spectral_norm": True, "train.lr": 0.5,
     "train.critic_lr": 0.5, "train.critic_steps": 1, "train.select": "last", "embed.decodes": 1,
 }  # fmt: skip
