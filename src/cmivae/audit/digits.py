@@ -18,6 +18,9 @@ def check_digits(checker: Checker, cells: list[Cell], figures: list[str]) -> Non
     """L2 for these cells, the whole of their tables and these figures."""
     done = Done("L2", "values, errors and printed tables from metrics; drawn points from cells", "exact", 0)
     metrics: dict[str, dict] = {}
+    if CELLS in checker.report.bad:
+        done.notes.append(f"no value computed again: {CELLS} does not hold")
+        cells = []
     for cell in cells:
         if cell.runs and not _damaged(checker, cell):
             _recompute(checker, cell, metrics)
@@ -51,6 +54,7 @@ def _recompute(checker: Checker, cell: Cell, metrics: dict[str, dict]) -> None:
         if value != run.value:
             what = f"{cell.address}: {path}:{run.pointer} is not what the cell says"
             checker.add("L2", CELLS, what, repr(value), repr(run.value))
+            return
         values += [] if value is None else [value]
     whole = len(values) == cell.expected
     value, se = AGGREGATES[cell.aggregate](values) if whole else (None, None)

@@ -1,0 +1,82 @@
+"""Files that were edited by hand, wrong in shape as well as in value: each is a finding or a refusal, never a crash."""
+
+import json
+
+import pytest
+from built import CELL, copy, overwrite
+
+from cmivae.cli import main
+from cmivae.errors import UserError
+from cmivae.results.record import from_jsonl
+
+CELLS = "results/tables/cells.jsonl"
+COMMANDS = (("verify", "--level", "L2"), ("audit", CELL), ("claims",), ("compare",), ("diff", CELL, CELL))
+
+
+@pytest.fixture(scope="module")
+def victim(space, tmp_path_factory):
+    """A copy to be damaged and mended again."""
+    return copy(space, tmp_path_factory.mktemp("edited") / "space")
+
+
+@pytest.fixture
+def say(capsys):
+    """Run a command; returns its exit code and all that it says. No command may end in a traceback."""
+
+    def call(workspace, *arguments):
+        code = main(["-C", str(workspace), *arguments])
+        return code, "".join(capsys.readouterr())
+
+    return call
+
+
+def deep(values, place, value):
+    """Put a value at a place such as ``runs.0.pointer``."""
+    *above, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+    for key in above:
+        values = values[key]
+    values[last] = value
+
+
+WRONG = [("aggregate", "median"), ("aggregate", "sd"), ("aggregate", "quoted"), ("aggregate", ["mean"]),
+         ("runs.0.pointer", 5), ("runs.0.run", 5), ("runs.0.value", "x"), ("runs.0.value", [0.5, 0.5]),
+         ("runs.0", 5), ("runs", 5), ("gamma", "x"), ("gamma", True), ("column", 5), ("value", "x"), ("value", {}),
+         ("n", 1.5), ("expected", -1), ("failed", 3), ("failed", ["x"]), ("deviations", [5]), ("label", None),
+         ("paper", "0.5"), ("dataset", {}), ("value", float("inf")),
+         pytest.param("value", 10**400, id="value-large"), ("unknown", 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "value"), WRONG)
+def test_a_cell_of_another_shape_is_refused_everywhere(place, value, victim, say):
+    path = victim / CELLS
+    before = path.read_bytes()
+    lines = before.decode().splitlines()
+    number = next(at for at, line in enumerate(lines) if json.loads(line)["address"] == CELL)
+    cell = json.loads(lines[number])
+    deep(cell, place, value)
+    lines[number] = json.dumps(cell, sort_keys=True, separators=(",", ":"))
+    try:
+        overwrite(path, ("\n".join(lines) + "\n").encode())
+        with pytest.raises(UserError, match="a line is not a cell"):
+            from_jsonl(path.read_text())
+        for command in COMMANDS:
+            code, text = say(victim, *command)
+            assert code == 2, command
+            assert "cells.jsonl" in text, command
+    finally:
+        overwrite(path, before)
+
+
+@pytest.mark.parametrize(("old", "new"), [("/aolr/accuracy", "/aolr"), ('"mean"', '"max"'), ('"n":2', '"n":1')])
+def test_a_cell_of_its_shape_with_another_meaning_is_a_finding(old, new, victim, say):
+    path = victim / CELLS
+    before = path.read_bytes()
+    assert old.encode() in before
+    try:
+        overwrite(path, before.replace(old.encode(), new.encode()))
+        code, text = say(victim, "verify", "--level", "L2")
+    finally:
+        overwrite(path, before)
+    assert code == 2
+    assert f"L1: {CELLS}" in text
+    assert "no value computed again" in text
