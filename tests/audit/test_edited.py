@@ -7,6 +7,8 @@ from built import CELL, copy, overwrite
 
 from cmivae.cli import main
 from cmivae.errors import UserError
+from cmivae.provenance.io import digest, write_json
+from cmivae.provenance.ledger import seal
 from cmivae.results.record import from_jsonl
 
 CELLS = "results/tables/cells.jsonl"
@@ -80,3 +82,31 @@ def test_a_cell_of_its_shape_with_another_meaning_is_a_finding(old, new, victim,
     assert code == 2
     assert f"L1: {CELLS}" in text
     assert "no value computed again" in text
+
+
+RUN = "runs/train/digits-cmi-g030/s0"
+RECORDS = [("files", {"model.safetensors": {}}), ("files", {"model.safetensors": 5}),
+           ("inputs", {"data/raw/digits": {}}), ("inputs", {"data/prepared/digits": 5}),
+           ("environment", None), ("segments", 5), ("segments", [{}]), ("cost", 5), ("git", {}), ("selected", {}),
+           ("params", {"seed": []}), ("code", {".": "0"})]  # fmt: skip
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(("part", "value"), RECORDS)
+def test_a_record_of_another_shape_does_not_exist_for_any_command(part, value, sealed, victim, say, tmp_path):
+    path = victim / RUN / "run.json"
+    before = path.read_bytes()
+    values = json.loads(before) | {part: value}
+    del values["seal"]
+    values["content"] = digest(values["files"])
+    try:
+        write_json(path, values | ({"seal": seal(values)} if sealed else {}))
+        assert "the record is damaged or incomplete" in say(victim, "verify", "--level", "L1")[1]
+        assert f"{RUN}: it has no complete run.json" in say(victim, "stale")[1]
+        for command in (("plan",), ("status",), ("show",), ("report", "--live", str(tmp_path / "live.html"))):
+            assert say(victim, *command)[0] == 0, command
+        for command in (("audit", CELL), ("why", CELL), ("diff", CELL, CELL), ("diff", "digits-cmi-g030/s0", CELL),
+                        ("diff", "digits-cmi-g030/s0", "digits-cmi-g030/s1"), ("doctor",)):  # fmt: skip
+            assert say(victim, *command)[0] in (0, 2), command
+    finally:
+        overwrite(path, before)

@@ -7,17 +7,16 @@ SHA-256), where and when it was made, and at what cost.
 import resource
 import time
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from cmivae.errors import UserError
 from cmivae.provenance.environment import environment, git_state, torch_environment
 from cmivae.provenance.io import digest, read_json, sha256_file, write_json
 from cmivae.provenance.specs import Artefact
+from cmivae.provenance.whole import FORMAT, is_whole
 
 RECORD = "run.json"
-FORMAT = 1
-REQUIRED = {"format", "stage", "folder", "status", "spec", "params", "inputs", "code", "files", "content"}
 
 
 @dataclass(frozen=True)
@@ -61,27 +60,7 @@ def read_record(workspace: Path, folder: str) -> Record | None:
         values = read_json(path)
     except UserError:
         return None  # half-written or damaged: the same as not there
-    return Record(values, path) if _is_whole(values) else None
-
-
-def _is_whole(values: Any) -> bool:
-    """Whether a record has all its parts, and a file table that agrees with its digest."""
-    if not isinstance(values, dict) or not values.keys() >= REQUIRED or values["format"] != FORMAT:
-        return False
-    if not all(isinstance(values[part], dict) for part in ("params", "inputs", "code", "files")):
-        return False
-    if not all(_stays_inside(name) for name in (*values["files"], *values["inputs"])):
-        return False
-    try:
-        return digest(values) != "" and values["content"] == digest(values["files"])
-    except ValueError:  # NaN, infinity or half a character: no record of ours has them
-        return False
-
-
-def _stays_inside(name: str) -> bool:
-    """Whether a path of a record leads to where it may: a record may come from anybody."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    return Record(values, path) if is_whole(values, folder) else None
 
 
 def write_record(
