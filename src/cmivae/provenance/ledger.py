@@ -17,6 +17,7 @@ from cmivae.provenance.specs import Artefact
 from cmivae.provenance.whole import FORMAT, is_whole
 
 RECORD = "run.json"
+STAMP = "%Y-%m-%dT%H:%M:%SZ"  # how times are written, in UTC
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,8 @@ class Stopwatch:
     def segment(self, **more: Any) -> dict[str, Any]:
         """What this process spent so far."""
         return {
-            "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
-            "stop": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "start": time.strftime(STAMP, time.gmtime(self.start)),
+            "stop": time.strftime(STAMP, time.gmtime()),
             "wall_s": round(time.monotonic() - self.wall, 3),
             "cpu_s": round(time.process_time() - self.cpu, 3),
             "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

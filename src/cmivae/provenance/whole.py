@@ -3,6 +3,7 @@ are: it may come from anybody. Plain checks, since every command asks of every r
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -26,6 +27,11 @@ def is_whole(values: Any, folder: str) -> bool:
         return digest(values) != "" and values["content"] == digest(values["files"])
     except ValueError:  # NaN, infinity or half a character: no record of ours has them
         return False
+
+
+def are_segments(value: Any) -> bool:
+    """Whether a value is what the processes that worked on an artefact say of themselves."""
+    return isinstance(value, list) and all(map(_SEGMENT, value))
 
 
 def _is_text(value: Any) -> bool:
@@ -65,16 +71,13 @@ def _stays_inside(name: str) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
+@lru_cache(maxsize=1024)  # all records name the same modules
 def _is_module(name: str) -> bool:
     return name.replace(".", "").isidentifier()
 
 
 def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _are_segments(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_SEGMENT, value))
 
 
 _TEXT_OR_NONE, _NUMBER_OR_NONE = _or_none(_is_text), _or_none(_is_number)
@@ -95,7 +98,7 @@ REQUIRED: dict[str, Check] = {
                           lock_sha256=_TEXT_OR_NONE, torch=_or_none(_TORCH)),
 }  # fmt: skip
 OPTIONAL: dict[str, Check] = {  # what only some stages say, or records from before it was written do not
-    "segments": _are_segments,
+    "segments": are_segments,
     "cost": _each(_is_text, _NUMBER_OR_NONE),
     "git": _shape("dirty", revision=_is_text, dirty=_TEXT_OR_NONE),
     "selected": _shape(epoch=_is_count),
