@@ -40,9 +40,18 @@ class Book:
 
     @cached_property
     def left_out(self) -> dict[str, str]:
-        """Files that a release archive leaves out on purpose, with their SHA-256; none in a workspace."""
+        """Files that a release archive leaves out on purpose, with their SHA-256; none in a workspace.
+
+        Raises:
+            UserError: the archive's list of them is damaged.
+        """
         path = self.workspace / ARCHIVE
-        return read_json(path)["left_out"] if path.is_file() else {}
+        about = read_json(path) if path.is_file() else {"left_out": {}}
+        left = about.get("left_out") if isinstance(about, dict) else None
+        if not isinstance(left, dict) or not all(isinstance(sha256, str) for sha256 in left.values()):
+            why = "it does not say which files were left out on purpose"
+            raise UserError("the archive's list is damaged", where=ARCHIVE, why=why, fix="unpack the archive again")
+        return left
 
     @property
     def is_archive(self) -> bool:

@@ -9,6 +9,7 @@ from cmivae.audit.book import FIGURES, Book
 from cmivae.audit.facts import cell_facts, made_by
 from cmivae.errors import UserError
 from cmivae.results.record import Cell, gamma_text
+from cmivae.study.params import Figure
 
 
 def point_facts(book: Book, address: Address) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def point_facts(book: Book, address: Address) -> dict[str, Any]:
     Raises:
         UserError: the figure draws no such point.
     """
-    figure = book.study.params.figures[address.name]
+    figure = whole_point(book, address)
     if figure.configs:
         return _panel(book, address)
     drawn = [row for row in read_points(book, address.name) if row_name(row) == address.row]
@@ -33,6 +34,19 @@ def point_facts(book: Book, address: Address) -> dict[str, Any]:
     return cell_facts(book, metric) | about | {"drawn_from": checks}
 
 
+def whole_point(book: Book, address: Address) -> Figure:
+    """The figure of an address that names a point or a panel of it.
+
+    Raises:
+        UserError: it names a column or a part too, which only cells have.
+    """
+    if address.rest:
+        why = "a point is audited and verified whole, with all its numbers"
+        fix = f"give {shell_safe(address.place)}, or a cell of a table"
+        raise UserError(f"a point of a figure has no {address.rest!r}", where=str(address), why=why, fix=fix)
+    return book.study.params.figures[address.name]
+
+
 def _panel(book: Book, address: Address) -> dict[str, Any]:
     figure, runs = book.study.params.figures[address.name], figure_runs(book, address)
     about = {"point": str(address), "address": str(address), "shell_safe": shell_safe(str(address)), "columns": []}
@@ -46,8 +60,7 @@ def figure_runs(book: Book, address: Address) -> list[str]:
     Raises:
         UserError: the figure shows no such configuration.
     """
-    params = book.study.params
-    figure = params.figures[address.name]
+    params, figure = book.study.params, whole_point(book, address)
     seeds = params.seeds[:1] if figure.kind == "samples" else params.seeds
     for key in figure.configs:
         config = params.configs[key]

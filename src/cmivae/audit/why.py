@@ -4,7 +4,7 @@ import subprocess
 
 from cmivae.audit.address import parse
 from cmivae.audit.book import FIGURES, TABLES, Book, flat
-from cmivae.audit.points import figure_runs
+from cmivae.audit.points import figure_runs, whole_point
 from cmivae.errors import UserError
 from cmivae.provenance.code import SOURCE
 from cmivae.provenance.ledger import Record, read_record, state
@@ -60,7 +60,7 @@ def wanted(book: Book, name: str) -> list[str]:
         known = ", ".join(dict.fromkeys(a.run.name for a in book.study.of_stage("train")[:4] if a.run))
         raise UserError(f"no run, folder or number {name!r}", where="params.yaml", fix=f"e.g. {known}") from None
     if address.name in book.study.params.figures:
-        panel = book.study.params.figures[address.name].configs
+        panel = whole_point(book, address).configs
         return [*(figure_runs(book, address) if panel else [TABLES]), FIGURES]
     cells = [book.cell(address)[0]] if address.rest else book.row(address)
     return [*book.run_folders(cells), TABLES]
