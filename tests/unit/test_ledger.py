@@ -154,7 +154,8 @@ WRONG = [
     ("environment.libraries", []), ("environment.torch", []), ("environment.torch", {"gpu": ["H100"]}),
     ("segments", 5), ("segments", [5]), ("segments", [{"start": "x"}]), ("segments", [{"start": 5, "stop": None}]),
     ("segments", [{"start": "x", "stop": "y", "wall_s": "1"}]), ("cost", 5), ("cost", {"wall_s": "1"}),
-    ("cost", {"wall_s": 10**400}), ("git", {"revision": "a" * 40}), ("git", "main"), ("selected", {"value": 1.0}),
+    ("cost", {"wall_s": 10**400}), ("git", {"revision": "a" * 40}), ("git", "main"),
+    ("git", {"revision": "--output=x", "dirty": None}), ("selected", {"value": 1.0}),
     ("selected", 3), ("source", 5),
 ]  # fmt: skip
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from cmivae.audit.address import PARTS, Address
 from cmivae.errors import UserError
@@ -156,13 +155,3 @@ class Book:
             record = self.record(name)
             if record is not None:
                 yield record
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted key."""
-    if not isinstance(value, dict):
-        return {prefix: value}
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        found |= flat(inner, f"{prefix}.{key}" if prefix else key)
-    return found

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import TABLES, Book, flat
+from cmivae.audit.book import TABLES, Book
 from cmivae.audit.dvclock import DvcLock
 from cmivae.audit.verdict import against_paper
 from cmivae.errors import UserError
 from cmivae.provenance.code import SOURCE, module_digest
 from cmivae.provenance.io import digest
-from cmivae.provenance.ledger import Record, state
+from cmivae.provenance.ledger import Record, flat, state
 from cmivae.results.record import Cell
 
 DATA = ("fetch", "prepare")
@@ -110,7 +110,6 @@ def run_facts(book: Book, folder: str, chain: list[Record], value: Any = None) -
     trained = next((record for record in chain if record.values["stage"] == "train"), chain[0])
     values = trained.values
     segments, environment = values.get("segments", []), values["environment"]
-    torch = environment.get("torch") or {}
     weights = {name: file["sha256"] for name, file in trained.files().items() if name.endswith(".safetensors")}
     weights = dict(sorted(weights.items(), key=lambda item: not item[0].startswith("model")))
     return {
@@ -126,7 +125,7 @@ def run_facts(book: Book, folder: str, chain: list[Record], value: Any = None) -
         "stop": segments[-1]["stop"] if segments else None,
         "resumed": max(len(segments) - 1, 0),
         "host": environment["host"],
-        "on": torch.get("gpu") if torch.get("device") == "cuda" else environment["processor"],
+        "on": trained.device,
         "cost": values.get("cost"),
         "metrics": {name: file["sha256"] for name, file in chain[0].files().items()},
         "git": values.get("git"),

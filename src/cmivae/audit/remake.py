@@ -74,7 +74,7 @@ def same_environment(record: Record, stage: str, compute: Compute) -> bool:
     if torch.get("threads", compute.threads) != compute.threads:
         return False
     gpus = gpu_names() if stage in ON_GPU and compute.device != "cpu" else []
-    return torch["gpu"] in gpus if torch.get("device") == "cuda" else not gpus
+    return torch.get("gpu") in gpus if torch.get("device") == "cuda" else not gpus
 
 
 def _remake(checker: Checker, artefact: Any, record: Record, level: str, same: bool) -> float:

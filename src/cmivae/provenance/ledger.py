@@ -47,6 +47,17 @@ class Record:
         """Short name of this very artefact: spec and content."""
         return digest([self.spec, self.content])[:16]
 
+    @property
+    def gpu(self) -> str | None:
+        """The GPU that it was made on, if it was."""
+        torch = self.values["environment"].get("torch") or {}
+        return torch.get("gpu") if torch.get("device") == "cuda" else None
+
+    @property
+    def device(self) -> str:
+        """That GPU, or else the processor."""
+        return self.gpu or self.values["environment"]["processor"]
+
     def files(self) -> dict[str, dict[str, Any]]:
         """File name to size and sha256."""
         return self.values["files"]
@@ -144,7 +155,7 @@ def state(workspace: Path, artefact: Artefact) -> str | None:
 
 def difference(record: Record, artefact: Artefact) -> str:
     """What differs between how an artefact was made and how it should be, in words."""
-    old, new = _flat(record.values["params"]), _flat(artefact.params)
+    old, new = flat(record.values["params"]), flat(artefact.params)
     changed = [
         f"{key} {old.get(key)!r}, params say {new.get(key)!r}"
         for key in sorted(old | new)
@@ -213,13 +224,14 @@ def _fix(record: Record) -> str:
     return f"dvc pull {folder}, or remove {folder}/{RECORD} and start snakemake or dvc repro again"
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted key."""
     if not isinstance(value, dict):
         return {prefix: value}
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, inner in value.items():
-        flat |= _flat(inner, f"{prefix}.{key}" if prefix else key)
-    return flat
+        found |= flat(inner, f"{prefix}.{key}" if prefix else key)
+    return found
 
 
 class Stopwatch:

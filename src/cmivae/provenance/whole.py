@@ -76,6 +76,11 @@ def _is_module(name: str) -> bool:
     return name.replace(".", "").isidentifier()
 
 
+def _is_revision(value: Any) -> bool:
+    """Whether a value may go to git: none that reads as an option."""
+    return isinstance(value, str) and value.isalnum()
+
+
 def _is_dict(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -100,7 +105,7 @@ REQUIRED: dict[str, Check] = {
 OPTIONAL: dict[str, Check] = {  # what only some stages say, or records from before it was written do not
     "segments": are_segments,
     "cost": _each(_is_text, _NUMBER_OR_NONE),
-    "git": _shape("dirty", revision=_is_text, dirty=_TEXT_OR_NONE),
+    "git": _shape("dirty", revision=_is_revision, dirty=_TEXT_OR_NONE),
     "selected": _shape(epoch=_is_count),
     "source": _is_text,
 }
