@@ -93,7 +93,7 @@ def lineage(book: Book, folders: list[str], cells: list[Cell], shown: str = TABL
         raise UserError("a run that this number is made of has no record", where=lost[0], fix=fix)
     records = {record.values["folder"]: record for chain in chains.values() for record in chain}
     return {
-        "runs": [run_facts(book, folder, chain, values.get(folder)) for folder, chain in chains.items()],
+        "runs": [_run_facts(folder, chain, values.get(folder)) for folder, chain in chains.items()],
         "params": resolved(chains[folders[0]]) if folders else {},
         "params_differ_over_seeds": _differ([resolved(chain) for chain in chains.values()]),
         "neighbour": neighbour(book, cells[0], resolved(chains[folders[0]])) if folders and cells else None,
@@ -105,7 +105,7 @@ def lineage(book: Book, folders: list[str], cells: list[Cell], shown: str = TABL
     }
 
 
-def run_facts(book: Book, folder: str, chain: list[Record], value: Any = None) -> dict[str, Any]:
+def _run_facts(folder: str, chain: list[Record], value: Any = None) -> dict[str, Any]:
     """One run: its seed, checkpoint, and where, when and at what cost it was trained."""
     trained = next((record for record in chain if record.values["stage"] == "train"), chain[0])
     values = trained.values
