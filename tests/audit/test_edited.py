@@ -7,7 +7,7 @@ from built import CELL, copy, overwrite
 
 from cmivae.cli import main
 from cmivae.errors import UserError
-from cmivae.provenance.io import digest, write_json
+from cmivae.provenance.io import digest, sha256_file, write_json
 from cmivae.provenance.ledger import seal
 from cmivae.results.record import from_jsonl
 
@@ -110,3 +110,27 @@ def test_a_record_of_another_shape_does_not_exist_for_any_command(part, value, s
             assert say(victim, *command)[0] in (0, 2), command
     finally:
         overwrite(path, before)
+
+
+POINTS = {"gamma": (",0.3,", ",abc,"), "header": ("metric,", "metrix,"), "column": (",mcas,", ",nonsense,"),
+          "bytes": ("vanilla", "\udcff"), "comma": (",mcas,", ",mcas,,"), "short": (",mcas,", ";mcas;"),
+          "long": ("vanilla", "x" * 200000)}  # fmt: skip
+
+
+@pytest.mark.parametrize("forged", [False, True])
+@pytest.mark.parametrize(("old", "new"), POINTS.values(), ids=POINTS)
+def test_points_of_another_shape_are_refused_or_found(old, new, forged, space, tmp_path, say):
+    fake = copy(space, tmp_path / "fake")
+    path, record = fake / "results/figures/X3.csv", fake / "results/figures/run.json"
+    text = path.read_text()
+    assert old in text
+    path.write_bytes(text.replace(old, new).encode("utf-8", "surrogateescape"))
+    if forged:
+        values = json.loads(record.read_text())
+        values["files"]["X3.csv"] = {"size": path.stat().st_size, "sha256": sha256_file(path)}
+        values["content"] = digest(values["files"])
+        write_json(record, values | {"seal": seal(values)})
+    code, text = say(fake, "audit", "X3[cmi,0.3]")
+    assert (code, "X3.csv" in text) == (2, True)
+    assert say(fake, "verify", "X3[cmi,0.3]")[0] == 2
+    assert say(fake, "report", "--live", str(tmp_path / "page.html"))[0] in (0, 2)
