@@ -14,11 +14,11 @@ from cmivae.audit import commands as audit
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.progress import log, set_up_logging
 from cmivae.provenance.io import disk_error
+from cmivae.registry import RUN_STAGES
 
 if TYPE_CHECKING:
     from cmivae.provenance.specs import Study
 
-RUN_STAGES = ("train", "embed", "evaluate")
 DATASET_STAGES = ("fetch", "prepare", "baseline")
 DATASET_HELP = {
     "fetch": "bring the raw files of a data set, or index a corpus where it lies",

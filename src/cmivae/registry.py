@@ -44,6 +44,7 @@ OBJECTIVE_KEYS = {
     "mi-mmd": ("mmd_weight",),
     "cmi-mmd": ("mmd_weight",),
 }
+RUN_STAGES = ("train", "embed", "evaluate")  # upstream first; other stages are of a data set, or of the whole study
 AT_GAMMA_ZERO = ("vanilla", "cmi-split")  # the others are vanilla there
 
 

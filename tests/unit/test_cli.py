@@ -8,11 +8,12 @@ import tiny
 
 from cmivae import __version__
 from cmivae.audit import commands as audit
-from cmivae.cli import DATASET_STAGES, RESULT_STAGES, RUN_STAGES, main
+from cmivae.cli import DATASET_STAGES, RESULT_STAGES, main
 from cmivae.errors import EXIT_USER, UserError
 from cmivae.provenance import ledger
 from cmivae.provenance.ledger import read_record
 from cmivae.provenance.specs import STAGES, Study
+from cmivae.registry import RUN_STAGES
 from cmivae.stages import runner
 from cmivae.stages.runner import locate
 

@@ -18,7 +18,7 @@ from cmivae.objectives.mmd import WIDTHS, mmd_to_prior
 from cmivae.objectives.objectives import Beta, Cmi, Mi
 from cmivae.registry import MODELS, OBJECTIVE_KEYS, OBJECTIVES
 from cmivae.results.figures import LOOKS, OTHER, look
-from cmivae.results.render import objective_name
+from cmivae.results.render import config_title, objective_name
 from cmivae.study import params as study
 from cmivae.study.loading import load_params
 from cmivae.training.build import build_objective
@@ -196,6 +196,7 @@ def test_rows_and_keys_say_the_values(objective, own, variant, name):
     config = study.Config(dataset="digits", objective=objective, gamma=0.3, **own)
     assert config.variant == variant
     assert objective_name(variant) == name
+    assert config_title(config) == f"{name}, γ 0.3"
     checked = tiny.params(base=extended(objective, **own))
     assert f"digits-{variant}-g030" in checked.configs
 

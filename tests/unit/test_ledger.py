@@ -10,8 +10,8 @@ from filelock import FileLock
 
 from cmivae.errors import EXIT_BUSY, UserError
 from cmivae.provenance import ledger
+from cmivae.provenance.io import digest
 from cmivae.provenance.ledger import (
-    REQUIRED,
     check_files,
     cost,
     difference,
@@ -22,6 +22,7 @@ from cmivae.provenance.ledger import (
     write_record,
 )
 from cmivae.provenance.staleness import spec_path, sync
+from cmivae.provenance.whole import REQUIRED
 from cmivae.stages import runner
 from cmivae.stages.runner import build, lock
 
@@ -63,7 +64,7 @@ def test_record_round_trips(made, study):
     assert record.status == "complete"
     assert record.files()["a.bin"]["size"] == 7
     assert set(record.files()) == {"a.bin", "inner/b.bin"}
-    assert record.values.keys() >= REQUIRED
+    assert record.values.keys() >= REQUIRED.keys()
     assert record.values["params"]["gamma"] == 0.3
     assert record.values["label"] == "tiny"
     assert record.values["inputs"][PREPARED]["content"] == read_record(made, PREPARED).content
@@ -140,7 +141,48 @@ def test_a_record_that_no_stage_writes_is_none(part, value, made):
     path = made / TRAIN / "run.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {part: value}))
-    assert (part == "environment" and value in (None, [])) or read_record(made, TRAIN) is None
+    assert read_record(made, TRAIN) is None
+
+
+WRONG = [
+    ("files.a.bin", 7), ("files.a.bin", {"size": 7}), ("files.a.bin", {"sha256": "0"}),
+    ("files.a.bin", {"size": "7", "sha256": "0"}), ("files.a.bin", {"size": -1, "sha256": "0"}),
+    ("files.a.bin", {"size": True, "sha256": "0"}), ("files.a.bin", {"size": 1 << 70, "sha256": "0"}),
+    ("inputs.x", {}), ("inputs.x", "content"), ("inputs.x", {"spec": "a", "content": 5}), ("code.cmivae.x", None),
+    ("code...", "0"), ("code.", "0"), ("params.seed", []), ("stage", 5), ("spec", None), ("status", "done"),
+    ("folder", "runs/train/digits-cmi-g030/s1"), ("environment", {}), ("environment.host", None),
+    ("environment.libraries", []), ("environment.torch", []), ("environment.torch", {"gpu": ["H100"]}),
+    ("segments", 5), ("segments", [5]), ("segments", [{"start": "x"}]), ("segments", [{"start": 5, "stop": None}]),
+    ("segments", [{"start": "x", "stop": "y", "wall_s": "1"}]), ("cost", 5), ("cost", {"wall_s": "1"}),
+    ("cost", {"wall_s": 10**400}), ("git", {"revision": "a" * 40}), ("git", "main"),
+    ("git", {"revision": "--output=x", "dirty": None}), ("selected", {"value": 1.0}),
+    ("selected", 3), ("source", 5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize(("place", "value"), [pytest.param(*each, id=f"{each[0]}-{i}") for i, each in enumerate(WRONG)])
+def test_a_record_with_a_part_of_another_kind_is_not_there(place, value, sealed, made):
+    """Whoever made it took care that all digests fit: its parts are still none that a stage writes."""
+    path = made / TRAIN / "run.json"
+    values = json.loads(path.read_text())
+    part, _, key = place.partition(".")
+    values[part] = values[part] | {key: value} if "." in place else value
+    values["content"] = digest(values["files"])
+    del values["seal"]
+    path.write_text(json.dumps(values | ({"seal": seal(values)} if sealed else {})))
+    assert read_record(made, TRAIN) is None
+
+
+@pytest.mark.parametrize("part", ["segments", "cost", "git", "selected", "source", "run", "label", "seal", "imported"])
+def test_a_record_without_what_came_later_is_whole(part, made):
+    path = made / TRAIN / "run.json"
+    values = json.loads(path.read_text())
+    values.pop(part, None)
+    path.write_text(json.dumps(values))
+    assert read_record(made, TRAIN) is not None
+    path.write_text(json.dumps(values | {part: None}))
+    assert read_record(made, TRAIN) is not None
 
 
 def test_record_says_all_that_made_it(made):

@@ -8,8 +8,17 @@ from synthetic_study import GRID, key, make_baselines, make_cells, make_params, 
 
 from cmivae.errors import UserError
 from cmivae.results.cells import build_cells
-from cmivae.results.render import Number, fixed, latex_number, latex_text, markdown_number, objective_name
+from cmivae.results.render import (
+    Number,
+    config_title,
+    fixed,
+    latex_number,
+    latex_text,
+    markdown_number,
+    objective_name,
+)
 from cmivae.results.tables import to_csv, to_latex, to_markdown, view
+from cmivae.study.params import Config
 
 WRITERS = (to_csv, to_markdown, to_latex)
 
@@ -122,6 +131,8 @@ def test_spelling():
     assert objective_name("vanilla") == objective_name("vanilla", "image") == "PixelCNN-VAE (γ 0)"
     assert objective_name("vanilla", "speech") == "DSAE (γ 0)"
     assert objective_name("new-objective") == "new-objective"
+    assert config_title(Config(dataset="timit", objective="vanilla", gamma=0.0), "speech") == "DSAE (γ 0)"
+    assert config_title(Config(dataset="mnist", objective="beta", gamma=0.0001)) == "β-VAE, γ 0.0001"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import csv
 from pathlib import Path
 
 from cmivae.audit.book import Book
+from cmivae.data.corpus import INDEX
 from cmivae.provenance.io import sha256_file
 from cmivae.provenance.ledger import Record
 
-INDEX = "utterances.csv"
 BRING = "put the corpus there, or say in params.yaml:datasets.{name}.data.source where it is; or verify --level L3"
 FIX = "bring the file back from your copy of the corpus, or cmivae fetch it with --force and make all again"
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from cmivae.audit.address import PARTS, Address
 from cmivae.errors import UserError
@@ -40,9 +39,18 @@ class Book:
 
     @cached_property
     def left_out(self) -> dict[str, str]:
-        """Files that a release archive leaves out on purpose, with their SHA-256; none in a workspace."""
+        """Files that a release archive leaves out on purpose, with their SHA-256; none in a workspace.
+
+        Raises:
+            UserError: the archive's list of them is damaged.
+        """
         path = self.workspace / ARCHIVE
-        return read_json(path)["left_out"] if path.is_file() else {}
+        about = read_json(path) if path.is_file() else {"left_out": {}}
+        left = about.get("left_out") if isinstance(about, dict) else None
+        if not isinstance(left, dict) or not all(isinstance(sha256, str) for sha256 in left.values()):
+            why = "it does not say which files were left out on purpose"
+            raise UserError("the archive's list is damaged", where=ARCHIVE, why=why, fix="unpack the archive again")
+        return left
 
     @property
     def is_archive(self) -> bool:
@@ -147,13 +155,3 @@ class Book:
             record = self.record(name)
             if record is not None:
                 yield record
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted key."""
-    if not isinstance(value, dict):
-        return {prefix: value}
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        found |= flat(inner, f"{prefix}.{key}" if prefix else key)
-    return found

@@ -7,10 +7,11 @@ from cmivae.audit.book import Book
 from cmivae.audit.facts import differing, resolved
 from cmivae.audit.render import line, number, table
 from cmivae.audit.verdict import paired
-from cmivae.audit.why import STAGES, wanted
+from cmivae.audit.why import wanted
 from cmivae.errors import UserError
 from cmivae.provenance.io import read_json
 from cmivae.provenance.ledger import Record
+from cmivae.registry import RUN_STAGES
 from cmivae.results.record import Cell
 
 
@@ -72,7 +73,10 @@ def _params(book: Book, folder: str) -> dict[str, Any]:
 
 def _run(book: Book, name: str) -> Record:
     """The evaluated run, or the last stage of it that there is."""
-    folders = [folder for folder in wanted(book, name) if folder.split("/")[1] in (*STAGES, "baseline")]
+    folders = [folder for folder in wanted(book, name) if folder.split("/")[1] in (*RUN_STAGES, "baseline")]
+    if not folders:
+        fix = "give two runs such as mnist-cmi-g030/s0, or two cells; cmivae why says how other artefacts stand"
+        raise UserError("only runs can be compared", where=name, why="it is no run", fix=fix)
     made = [record for folder in folders if (record := book.record(folder)) is not None]
     if not made:
         raise UserError(
@@ -123,10 +127,15 @@ def compare_text(found: dict[str, Any]) -> str:
         lines += table(
             [["seed", "a", "b"], *([str(s["seed"]), number(s["a"]), number(s["b"])] for s in found["seeds"])]
         )
-        lines += [line("paired", _test(found["test"]))] if found["test"] else [line("paired", "no shared seeds")]
+        lines.append(line("paired", _test(found["test"]) if found["test"] else _no_test(found)))
     for each in found["differs"]:
         lines.append(line("differs", f"{each['key']}: {number(each['there'])} -> {number(each['here'])}"))
     return "\n".join(lines if found["differs"] else [*lines, line("differs", "in no parameter")])
+
+
+def _no_test(found: dict[str, Any]) -> str:
+    """Why two cells were not tested against each other."""
+    return "no test: the cells are of other columns" if found["seeds"] else "no shared seeds"
 
 
 def _test(test: dict[str, Any]) -> str:

@@ -4,17 +4,15 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from cmivae.audit.book import Book
 from cmivae.errors import UserError
-from cmivae.provenance.environment import REPOSITORY
+from cmivae.provenance.environment import REPOSITORY, said, version_of
 from cmivae.provenance.ledger import state
 
 OWN = ("timit", "manifest")  # readers of corpora that only the user can bring
@@ -55,7 +53,7 @@ def _python() -> Iterator[Seen]:
 def _packages() -> Iterator[Seen]:
     pinned = _pins()
     for name in CORE:
-        version = _version(name)
+        version = version_of(name)
         if version is None:
             yield Seen(name, False, "not installed", "make setup")
         elif name in pinned and version.partition("+")[0] not in pinned[name]:
@@ -65,7 +63,7 @@ def _packages() -> Iterator[Seen]:
             yield Seen(name, True, version)
     if find_spec("rocrate") is None:
         yield Seen("rocrate", None, "not installed: only cmivae export --ro-crate needs it", "pip install rocrate")
-    if _version("ruamel.yaml.clib") is None:
+    if version_of("ruamel.yaml.clib") is None:
         yield Seen(
             "yaml parser", None, "DVC parses YAML in pure Python", "pip install ruamel.yaml.clib: 3 times faster"
         )
@@ -81,13 +79,6 @@ def _pins() -> dict[str, set[str]]:
     return found
 
 
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _tools() -> Iterator[Seen]:
     for name, fix in (("git", "install git"), ("snakemake", "make setup, then source .venv/bin/activate"),
                       ("dvc", "make setup, then source .venv/bin/activate")):  # fmt: skip
@@ -97,7 +88,7 @@ def _tools() -> Iterator[Seen]:
 
 def _device() -> Iterator[Seen]:
     yield Seen("processors", True, f"{os.cpu_count()}, OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'not set')}")
-    driver = _run("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
+    driver = said("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
     if not driver:
         yield Seen("GPU", None, "none: the demo needs none, the paper's scale does", "a machine with an NVIDIA driver")
         return
@@ -109,14 +100,6 @@ def _device() -> Iterator[Seen]:
         works = torch.cuda.is_available()
         fix = f"a driver for CUDA {torch.version.cuda}, or a torch build for this driver"
         yield Seen("torch CUDA", works, "works" if works else "torch does not see the GPU", fix)
-
-
-def _run(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _room(workspace: Path) -> Iterator[Seen]:
@@ -137,7 +120,7 @@ def _workspace(workspace: Path) -> Iterator[Seen]:
     if book.is_archive:
         yield Seen("archive", True, "a release archive: audit and verify work, nothing is made here")
         return
-    inside = _run("git", "-C", str(workspace), "rev-parse", "--is-inside-work-tree")
+    inside = said("git", "-C", str(workspace), "rev-parse", "--is-inside-work-tree")
     fix = "dvc config --local core.no_scm true, or git init: DVC needs one of them"
     yield Seen("git checkout", True if inside == "true" else None, "yes" if inside == "true" else "no", fix)
     config = "".join(path.read_text() for path in (workspace / ".dvc").glob("config*") if path.is_file())

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from cmivae.audit.address import shell_safe
-from cmivae.audit.book import TABLES, Book, flat
+from cmivae.audit.book import TABLES, Book
 from cmivae.audit.dvclock import DvcLock
 from cmivae.audit.verdict import against_paper
 from cmivae.errors import UserError
 from cmivae.provenance.code import SOURCE, module_digest
 from cmivae.provenance.io import digest
-from cmivae.provenance.ledger import Record, state
+from cmivae.provenance.ledger import Record, flat, state
 from cmivae.results.record import Cell
 
 DATA = ("fetch", "prepare")
@@ -93,7 +93,7 @@ def lineage(book: Book, folders: list[str], cells: list[Cell], shown: str = TABL
         raise UserError("a run that this number is made of has no record", where=lost[0], fix=fix)
     records = {record.values["folder"]: record for chain in chains.values() for record in chain}
     return {
-        "runs": [run_facts(book, folder, chain, values.get(folder)) for folder, chain in chains.items()],
+        "runs": [_run_facts(folder, chain, values.get(folder)) for folder, chain in chains.items()],
         "params": resolved(chains[folders[0]]) if folders else {},
         "params_differ_over_seeds": _differ([resolved(chain) for chain in chains.values()]),
         "neighbour": neighbour(book, cells[0], resolved(chains[folders[0]])) if folders and cells else None,
@@ -105,12 +105,11 @@ def lineage(book: Book, folders: list[str], cells: list[Cell], shown: str = TABL
     }
 
 
-def run_facts(book: Book, folder: str, chain: list[Record], value: Any = None) -> dict[str, Any]:
+def _run_facts(folder: str, chain: list[Record], value: Any = None) -> dict[str, Any]:
     """One run: its seed, checkpoint, and where, when and at what cost it was trained."""
     trained = next((record for record in chain if record.values["stage"] == "train"), chain[0])
     values = trained.values
     segments, environment = values.get("segments", []), values["environment"]
-    torch = environment.get("torch") or {}
     weights = {name: file["sha256"] for name, file in trained.files().items() if name.endswith(".safetensors")}
     weights = dict(sorted(weights.items(), key=lambda item: not item[0].startswith("model")))
     return {
@@ -126,7 +125,7 @@ def run_facts(book: Book, folder: str, chain: list[Record], value: Any = None) -
         "stop": segments[-1]["stop"] if segments else None,
         "resumed": max(len(segments) - 1, 0),
         "host": environment["host"],
-        "on": torch.get("gpu") if torch.get("device") == "cuda" else environment["processor"],
+        "on": trained.device,
         "cost": values.get("cost"),
         "metrics": {name: file["sha256"] for name, file in chain[0].files().items()},
         "git": values.get("git"),

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cmivae.audit.audio import FIX, INDEX, audio_of
+from cmivae.audit.audio import FIX, audio_of
 from cmivae.audit.book import CELLS, Book
 from cmivae.audit.facts import changed_modules
 from cmivae.audit.findings import Done, Finding, Lineage, Report, fix_for
+from cmivae.data.corpus import INDEX
 from cmivae.provenance.io import digest, sha256_file
 from cmivae.provenance.ledger import RECORD, Record, difference, seal
 from cmivae.results.record import Cell

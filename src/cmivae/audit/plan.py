@@ -52,7 +52,7 @@ def _group(book: Book, stage: str, dataset: str, artefacts: list[Artefact]) -> d
     records = [book.record(artefact.folder) for artefact in artefacts]
     made = [record for record in records if record is not None and record.status == "complete"]
     to_do = [artefact for artefact in artefacts if state(book.workspace, artefact) is not None]
-    on_gpu = [record for record in made if _on_cuda(record)]  # rates of a GPU and of a CPU are never mixed
+    on_gpu = [record for record in made if record.gpu]  # rates of a GPU and of a CPU are never mixed
     timed = on_gpu or made
     walls = [wall for record in timed if (wall := _wall(record))]
     sizes = [sum(file["size"] for file in record.files().values()) for record in made]
@@ -66,7 +66,7 @@ def _group(book: Book, stage: str, dataset: str, artefacts: list[Artefact]) -> d
         "failed": sum(record is not None and record.status == "failed" for record in records),
         "to_do": len(to_do),
         "rate_s": rate,
-        "measured_on": sorted({_device(record) for record in timed}),
+        "measured_on": sorted({record.device for record in timed}),
         "hours": None if rate is None else rate * len(to_do) / 3600,
         "bytes": None if size is None else int(size * new),
         "on_gpu": stage in ON_GPU,
@@ -86,16 +86,6 @@ def _borrow(row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 def _wall(record: Record) -> float | None:
     told = [segment.get("wall_s") for segment in record.values.get("segments", [])]
     return sum(told) if told and None not in told else None  # of a killed segment nobody knows
-
-
-def _on_cuda(record: Record) -> bool:
-    torch = record.values["environment"].get("torch") or {}
-    return torch.get("device") == "cuda" and bool(torch.get("gpu"))
-
-
-def _device(record: Record) -> str:
-    environment = record.values["environment"]
-    return environment["torch"]["gpu"] if _on_cuda(record) else environment["processor"]
 
 
 def _sum(hours: Any) -> float:

@@ -9,6 +9,7 @@ from cmivae.audit.book import FIGURES, Book
 from cmivae.audit.facts import cell_facts, made_by
 from cmivae.errors import UserError
 from cmivae.results.record import Cell, gamma_text
+from cmivae.study.params import Figure
 
 
 def point_facts(book: Book, address: Address) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def point_facts(book: Book, address: Address) -> dict[str, Any]:
     Raises:
         UserError: the figure draws no such point.
     """
-    figure = book.study.params.figures[address.name]
+    figure = whole_point(book, address)
     if figure.configs:
         return _panel(book, address)
     drawn = [row for row in read_points(book, address.name) if row_name(row) == address.row]
@@ -27,10 +28,26 @@ def point_facts(book: Book, address: Address) -> dict[str, Any]:
         fix = f"it draws: {', '.join(rows)}"
         raise UserError(f"figure {address.name} draws no {address.row}", where=str(address), fix=fix)
     cells = cells_of(book, address.name, address.row)
-    metric = next(cell for cell in cells if cell.column == ours[0]["metric"])
+    metric = next((cell for cell in cells if cell.column == ours[0]["metric"]), None)
+    if metric is None:
+        what = f"{address} draws {ours[0]['metric']!r}, which is no column of its table"
+        raise UserError(what, where=f"{FIGURES}/{address.name}.csv", fix="cmivae figures --force draws it anew")
     checks = [check for row in ours for check in drawn_numbers(row, cells)]
     about = {"point": str(address), "drawn": ours[0], "paper_point": [r for r in drawn if r.get("source") == "paper"]}
     return cell_facts(book, metric) | about | {"drawn_from": checks}
+
+
+def whole_point(book: Book, address: Address) -> Figure:
+    """The figure of an address that names a point or a panel of it.
+
+    Raises:
+        UserError: it names a column or a part too, which only cells have.
+    """
+    if address.rest:
+        why = "a point is audited and verified whole, with all its numbers"
+        fix = f"give {shell_safe(address.place)}, or a cell of a table"
+        raise UserError(f"a point of a figure has no {address.rest!r}", where=str(address), why=why, fix=fix)
+    return book.study.params.figures[address.name]
 
 
 def _panel(book: Book, address: Address) -> dict[str, Any]:
@@ -46,8 +63,7 @@ def figure_runs(book: Book, address: Address) -> list[str]:
     Raises:
         UserError: the figure shows no such configuration.
     """
-    params = book.study.params
-    figure = params.figures[address.name]
+    params, figure = book.study.params, whole_point(book, address)
     seeds = params.seeds[:1] if figure.kind == "samples" else params.seeds
     for key in figure.configs:
         config = params.configs[key]
@@ -61,14 +77,30 @@ def read_points(book: Book, name: str) -> list[dict[str, str]]:
     """The CSV beside a figure.
 
     Raises:
-        UserError: it is not there.
+        UserError: it is not there, or is none that a figure has.
     """
     path = book.workspace / FIGURES / f"{name}.csv"
     if not path.is_file():
         fix = "run snakemake or dvc repro, or dvc pull results/figures"
         raise UserError(f"figure {name} was not drawn yet", where=f"{FIGURES}/{name}.csv", fix=fix)
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        _check(book.study.params.figures[name], rows)
+    except (csv.Error, ValueError) as error:
+        fix = f"dvc checkout --force {FIGURES}, or cmivae figures --force"
+        raise UserError("the points are damaged", where=f"{FIGURES}/{name}.csv", why=str(error), fix=fix) from None
+    return rows
+
+
+def _check(figure: Figure, rows: list[dict[str, str]]) -> None:
+    needed = {"source", "objective", "gamma", "metric", "value", "beta" if figure.x == "beta" else "kl_z"}
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise ValueError(f"line {number} has not as many fields as the first")
+        if figure.kind == "curve" and not needed <= row.keys():
+            raise ValueError(f"there is no column {', '.join(sorted(needed - row.keys()))}")
+        row_name(row)  # where gamma is no number, this says so
 
 
 def row_name(row: dict[str, str]) -> str:

@@ -74,7 +74,7 @@ def same_environment(record: Record, stage: str, compute: Compute) -> bool:
     if torch.get("threads", compute.threads) != compute.threads:
         return False
     gpus = gpu_names() if stage in ON_GPU and compute.device != "cpu" else []
-    return torch["gpu"] in gpus if torch.get("device") == "cuda" else not gpus
+    return torch.get("gpu") in gpus if torch.get("device") == "cuda" else not gpus
 
 
 def _remake(checker: Checker, artefact: Any, record: Record, level: str, same: bool) -> float:
@@ -130,8 +130,12 @@ def _leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
 def _distance(new: Any, old: Any) -> float:
     if new == old:
         return 0.0
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (new, old))
-    return abs(new - old) / max(1.0, abs(old)) if numbers else math.inf
+    if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in (new, old)):
+        return math.inf
+    if math.isnan(new) and math.isnan(old):
+        return 0.0
+    difference = abs(new - old) / max(1.0, abs(old))
+    return math.inf if math.isnan(difference) else difference  # NaN on one side alone: as far as can be
 
 
 def _array_pairs(made: Path, there: Path) -> Iterator[tuple[str, Any, Any, float]]:
@@ -144,9 +148,12 @@ def _array_pairs(made: Path, there: Path) -> Iterator[tuple[str, Any, Any, float
         if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
             yield name, getattr(a, "shape", None), getattr(b, "shape", None), math.inf
         elif a.size:
-            wide = a.astype(np.float64), b.astype(np.float64)
-            scaled = np.abs(wide[0] - wide[1]) / np.maximum(1.0, np.abs(wide[1]))
-            at = int(np.nanargmax(scaled)) if not np.isnan(scaled).all() else 0
+            new_values, old_values = a.astype(np.float64), b.astype(np.float64)
+            with np.errstate(all="ignore"):
+                scaled = np.abs(new_values - old_values) / np.maximum(1.0, np.abs(old_values))
+            same = (new_values == old_values) | (np.isnan(new_values) & np.isnan(old_values))
+            scaled = np.where(same, 0.0, np.nan_to_num(scaled, nan=np.inf, posinf=np.inf))
+            at = int(np.argmax(scaled))
             yield name, a.flat[at].item(), b.flat[at].item(), float(scaled.flat[at])
 
 

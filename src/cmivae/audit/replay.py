@@ -7,21 +7,13 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 from cmivae.audit.book import Book
 from cmivae.errors import UserError
 from cmivae.provenance.context import Context
-from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact
-from cmivae.stages.runner import ON_GPU
-
-
-def stage_module(artefact: Artefact) -> ModuleType:
-    """The code of an artefact's stage: the one place that knows where it is."""
-    return import_module(getattr(artefact, "maker", f"cmivae.stages.{artefact.stage}"))
+from cmivae.stages.runner import gpu_of, make_of
 
 
 @dataclass
@@ -53,16 +45,14 @@ def replayed(book: Book, artefact: Artefact) -> Iterator[tuple[Path, str]]:
             why="the archive leaves it out on purpose; its SHA-256 is recorded",
             fix="--level L2, or an archive made with --with-embeddings for L3, or the workspace itself",
         )
-    compute = book.study.params.compute
-    wants_gpu = artefact.stage in ON_GPU and compute.device in ("auto", "cuda")
     with tempfile.TemporaryDirectory(prefix="cmivae-verify-") as name:
         top = Path(name)
         folder = top / "made"
         folder.mkdir()
         context = Replay(book.workspace, book.study, artefact, folder, own_scratch=top / "scratch/state")
         try:
-            with gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext():
-                status = stage_module(artefact).make(context) or "complete"
+            with gpu_of(artefact, book.study.params.compute):
+                status = make_of(artefact)(context) or "complete"
         except FileNotFoundError as error:
             raise UserError(
                 f"{artefact.name} cannot be made again here",

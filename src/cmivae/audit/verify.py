@@ -6,7 +6,7 @@ from cmivae.audit.digits import check_digits
 from cmivae.audit.findings import Lineage, Report
 from cmivae.audit.hashes import Checker
 from cmivae.audit.ledger import PREFIX, cells_of_claim, claim_of
-from cmivae.audit.points import cells_of, figure_runs
+from cmivae.audit.points import cells_of, figure_runs, whole_point
 from cmivae.audit.remake import STAGES, check_stage
 from cmivae.errors import UserError
 from cmivae.results.record import Cell
@@ -45,7 +45,7 @@ def _scope(book: Book, address: str | None) -> tuple[list[Cell], list[str], list
     wanted = parse(address, book.names)
     if wanted.name in params.figures:
         figures = [wanted.name]
-        is_panel = bool(params.figures[wanted.name].configs)
+        is_panel = bool(whole_point(book, wanted).configs)
         cells = [] if is_panel else cells_of(book, wanted.name, wanted.row)
         runs = figure_runs(book, wanted) if is_panel else []
         if not (cells or runs):

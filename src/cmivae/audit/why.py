@@ -1,16 +1,15 @@
 """``cmivae why``: why a run is stale, or that it is not; which change is the cause, and what must be made again."""
 
-import subprocess
-
 from cmivae.audit.address import parse
-from cmivae.audit.book import FIGURES, TABLES, Book, flat
-from cmivae.audit.points import figure_runs
+from cmivae.audit.book import FIGURES, TABLES, Book
+from cmivae.audit.points import figure_runs, whole_point
 from cmivae.errors import UserError
 from cmivae.provenance.code import SOURCE
-from cmivae.provenance.ledger import Record, read_record, state
+from cmivae.provenance.environment import said
+from cmivae.provenance.ledger import Record, flat, read_record, state
 from cmivae.provenance.specs import Artefact
+from cmivae.registry import RUN_STAGES
 
-STAGES = ("train", "embed", "evaluate")
 COMMITS = 3  # shown of each changed module
 
 
@@ -50,8 +49,8 @@ def wanted(book: Book, name: str) -> list[str]:
         return [name]
     if (book.workspace / name).is_dir() and (inner := [f for f in artefacts if f.startswith(f"{name}/")]):
         return inner
-    found = [f"runs/{stage}/{name}" for stage in STAGES if f"runs/{stage}/{name}" in artefacts]
-    found = found or [f for f in artefacts if f.startswith(tuple(f"runs/{stage}/{name}/" for stage in STAGES))]
+    found = [f"runs/{stage}/{name}" for stage in RUN_STAGES if f"runs/{stage}/{name}" in artefacts]
+    found = found or [f for f in artefacts if f.startswith(tuple(f"runs/{stage}/{name}/" for stage in RUN_STAGES))]
     if found:
         return found
     try:
@@ -60,7 +59,7 @@ def wanted(book: Book, name: str) -> list[str]:
         known = ", ".join(dict.fromkeys(a.run.name for a in book.study.of_stage("train")[:4] if a.run))
         raise UserError(f"no run, folder or number {name!r}", where="params.yaml", fix=f"e.g. {known}") from None
     if address.name in book.study.params.figures:
-        panel = book.study.params.figures[address.name].configs
+        panel = whole_point(book, address).configs
         return [*(figure_runs(book, address) if panel else [TABLES]), FIGURES]
     cells = [book.cell(address)[0]] if address.rest else book.row(address)
     return [*book.run_folders(cells), TABLES]
@@ -108,22 +107,8 @@ def _code(record: Record, artefact: Artefact) -> list[str]:
 def _commits(revision: str | None, path: str) -> list[str]:
     if revision is None:
         return []
-    command = [
-        "git",
-        "-C",
-        str(SOURCE.parents[1]),
-        "log",
-        "--format=%h %s",
-        f"-{COMMITS}",
-        f"{revision}..HEAD",
-        "--",
-        path,
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.splitlines() if done.returncode == 0 else []
+    since = f"-{COMMITS}", f"{revision}..HEAD", "--", path
+    return (said("git", "-C", str(SOURCE.parents[1]), "log", "--format=%h %s", *since) or "").splitlines()
 
 
 def _count(folders: list[str]) -> str:

@@ -10,6 +10,11 @@ from cmivae.study.params import Dataset, ImageDataset, Params, SpeechDataset
 from cmivae.study.runs import Run
 
 
+def scratch(workspace: Path, artefact: Artefact) -> Path:
+    """Where the resume state of an artefact of a run lies."""
+    return workspace / ".cmivae/scratch" / artefact.stage / artefact.of_run.name / artefact.spec[:16]
+
+
 @dataclass
 class Context:
     """One build of one artefact."""
@@ -73,8 +78,7 @@ class Context:
     @property
     def scratch(self) -> Path:
         """Resume state: outside the DAG, keyed by spec, so that other parameters never resume from it."""
-        stage, spec = self.artefact.stage, self.artefact.spec[:16]
-        return self.workspace / ".cmivae/scratch" / stage / self.run.name / spec
+        return scratch(self.workspace, self.artefact)
 
     def input(self, folder: str) -> Record:
         """The record of an input; the runner has checked that it is current and whole."""

@@ -26,7 +26,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "host": platform.node(),
         "omp_threads": os.environ.get("OMP_NUM_THREADS"),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: version_of(name) for name in LIBRARIES},
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else None,
         "cmivae": __version__,
     }
@@ -67,20 +67,21 @@ def gpu_names() -> list[str]:
 @lru_cache(maxsize=1)
 def git_state() -> dict[str, Any] | None:
     """Revision of the code and whether files of it are changed or new; None outside a git checkout."""
-    revision = _run("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
+    revision = said("git", "-C", str(REPOSITORY), "rev-parse", "HEAD")
     if revision is None:
         return None
-    changes = _run("git", "-C", str(REPOSITORY), "diff", "HEAD", "--", "src", "requirements.lock") or ""
-    changes += _run("git", "-C", str(REPOSITORY), "ls-files", "--others", "--exclude-standard", "--", "src") or ""
+    changes = said("git", "-C", str(REPOSITORY), "diff", "HEAD", "--", "src", "requirements.lock") or ""
+    changes += said("git", "-C", str(REPOSITORY), "ls-files", "--others", "--exclude-standard", "--", "src") or ""
     return {"revision": revision, "dirty": hashlib.sha256(changes.encode()).hexdigest() if changes else None}
 
 
 def _smi(what: str) -> list[str]:
     """One value a GPU."""
-    return (_run("nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader") or "").splitlines()
+    return (said("nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader") or "").splitlines()
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """The version of a library; None where it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -96,7 +97,8 @@ def _processor() -> str:
     return f"{names[0] if names else platform.processor()} x {os.cpu_count()}"
 
 
-def _run(*command: str) -> str | None:
+def said(*command: str) -> str | None:
+    """What a program prints, without space around it; None where it is not there, fails or takes too long."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

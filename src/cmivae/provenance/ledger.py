@@ -7,17 +7,17 @@ SHA-256), where and when it was made, and at what cost.
 import resource
 import time
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from cmivae.errors import UserError
 from cmivae.provenance.environment import environment, git_state, torch_environment
 from cmivae.provenance.io import digest, read_json, sha256_file, write_json
 from cmivae.provenance.specs import Artefact
+from cmivae.provenance.whole import FORMAT, is_whole
 
 RECORD = "run.json"
-FORMAT = 1
-REQUIRED = {"format", "stage", "folder", "status", "spec", "params", "inputs", "code", "files", "content"}
+STAMP = "%Y-%m-%dT%H:%M:%SZ"  # how times are written, in UTC
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ class Record:
         """Short name of this very artefact: spec and content."""
         return digest([self.spec, self.content])[:16]
 
+    @property
+    def gpu(self) -> str | None:
+        """The GPU that it was made on, if it was."""
+        torch = self.values["environment"].get("torch") or {}
+        return torch.get("gpu") if torch.get("device") == "cuda" else None
+
+    @property
+    def device(self) -> str:
+        """That GPU, or else the processor."""
+        return self.gpu or self.values["environment"]["processor"]
+
     def files(self) -> dict[str, dict[str, Any]]:
         """File name to size and sha256."""
         return self.values["files"]
@@ -61,27 +72,7 @@ def read_record(workspace: Path, folder: str) -> Record | None:
         values = read_json(path)
     except UserError:
         return None  # half-written or damaged: the same as not there
-    return Record(values, path) if _is_whole(values) else None
-
-
-def _is_whole(values: Any) -> bool:
-    """Whether a record has all its parts, and a file table that agrees with its digest."""
-    if not isinstance(values, dict) or not values.keys() >= REQUIRED or values["format"] != FORMAT:
-        return False
-    if not all(isinstance(values[part], dict) for part in ("params", "inputs", "code", "files")):
-        return False
-    if not all(_stays_inside(name) for name in (*values["files"], *values["inputs"])):
-        return False
-    try:
-        return digest(values) != "" and values["content"] == digest(values["files"])
-    except ValueError:  # NaN, infinity or half a character: no record of ours has them
-        return False
-
-
-def _stays_inside(name: str) -> bool:
-    """Whether a path of a record leads to where it may: a record may come from anybody."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    return Record(values, path) if is_whole(values, folder) else None
 
 
 def write_record(
@@ -164,7 +155,7 @@ def state(workspace: Path, artefact: Artefact) -> str | None:
 
 def difference(record: Record, artefact: Artefact) -> str:
     """What differs between how an artefact was made and how it should be, in words."""
-    old, new = _flat(record.values["params"]), _flat(artefact.params)
+    old, new = flat(record.values["params"]), flat(artefact.params)
     changed = [
         f"{key} {old.get(key)!r}, params say {new.get(key)!r}"
         for key in sorted(old | new)
@@ -237,13 +228,14 @@ def _fix(record: Record) -> str:
     return f"dvc pull {folder}, or remove {folder}/{RECORD} and start snakemake or dvc repro again"
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted key."""
     if not isinstance(value, dict):
         return {prefix: value}
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, inner in value.items():
-        flat |= _flat(inner, f"{prefix}.{key}" if prefix else key)
-    return flat
+        found |= flat(inner, f"{prefix}.{key}" if prefix else key)
+    return found
 
 
 class Stopwatch:
@@ -255,8 +247,8 @@ class Stopwatch:
     def segment(self, **more: Any) -> dict[str, Any]:
         """What this process spent so far."""
         return {
-            "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
-            "stop": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "start": time.strftime(STAMP, time.gmtime(self.start)),
+            "stop": time.strftime(STAMP, time.gmtime()),
             "wall_s": round(time.monotonic() - self.wall, 3),
             "cpu_s": round(time.process_time() - self.cpu, 3),
             "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),

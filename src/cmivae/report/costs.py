@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmivae.audit.book import Book
-from cmivae.provenance.ledger import Record
 from cmivae.provenance.specs import STAGES, Artefact
 
 HERE = "report"  # a page cannot know what it costs itself
@@ -63,16 +62,9 @@ def _cost(book: Book, stage: str, dataset: str, artefacts: list[Artefact]) -> Co
         stage, dataset, len(records), len(artefacts),
         _sum(spent, "wall_s"), _sum(spent, "cpu_s"), _sum(spent, "gpu_s"), max(peaks, default=None),
         sum(file["size"] for record in records for file in record.files().values()),
-        tuple(sorted({device(record) for record in records})),
+        tuple(sorted({record.device for record in records})),
         int(_sum(spent, "untold")),
     )  # fmt: skip
-
-
-def device(record: Record) -> str:
-    """The GPU that a record names, or else the processor."""
-    environment = record.values["environment"]
-    torch = environment.get("torch") or {}
-    return torch["gpu"] if torch.get("device") == "cuda" and torch.get("gpu") else environment["processor"]
 
 
 def _sum(spent: list[dict[str, Any]], key: str) -> float:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cmivae.audit.book import FIGURES, Book
 from cmivae.audit.points import cells_of, read_points, row_name
-from cmivae.results.render import objective_name
-from cmivae.study.params import Figure, Params
+from cmivae.results.render import config_title, objective_name
+from cmivae.study.params import Figure
 
 PAIRS = 2  # of sounds of each configuration, and the first seed only: a page is to be sent by mail
 CONFIGS = 4  # that can be heard: the first and the last two of a figure that has more
@@ -128,28 +128,20 @@ def _voices(book: Book, name: str, figure: Figure, drawn: bool) -> Voices:
         return Voices(name, figure.title, problem="no sound was made yet")
     seed, params = book.study.params.seeds[0], book.study.params
     keys = list(figure.configs) if len(figure.configs) <= CONFIGS else [*figure.configs[:2], *figure.configs[-2:]]
-    runs = {}
-    for key in keys:
-        path = folder / f"{key}-s{seed}"
-        if (path / f"{SHEET}.csv").is_file():
-            runs[_title(params, key)] = path
+    runs = {key: folder / f"{key}-s{seed}" for key in keys}
+    runs = {key: path for key, path in runs.items() if (path / f"{SHEET}.csv").is_file()}
     if not runs:
         return Voices(name, figure.title, problem="no run of this figure has a sound: see its page for why")
     shown = f"{len(keys)} of {len(figure.configs)} configurations" if len(keys) < len(figure.configs) else ""
     seeds = f"seed {seed} of {len(params.seeds)}" if len(params.seeds) > 1 else ""
-    rows = {title: _rows(path) for title, path in runs.items()}
+    rows = {key: _rows(path) for key, path in runs.items()}
+    titles = {key: config_title(params.configs[key], "speech") for key in runs}
     numbers = list(dict.fromkeys(row["pair"] for row in next(iter(rows.values()))))
-    pairs = tuple(_pair(number, runs, rows) for number in numbers[:PAIRS])
+    pairs = tuple(_pair(number, runs, titles, rows) for number in numbers[:PAIRS])
     of_pairs = f"{PAIRS} of {len(numbers)} pairs" if len(numbers) > PAIRS else ""
     left_out = ", ".join(filter(None, [of_pairs, shown, seeds]))
-    sheets = tuple(_sheet(title, path, rows[title]) for title, path in runs.items())
+    sheets = tuple(_sheet(titles[key], path, rows[key]) for key, path in runs.items())
     return Voices(name, figure.title, pairs, sheets, left_out)
-
-
-def _title(params: Params, key: str) -> str:
-    config = params.configs[key]
-    name = objective_name(config.objective, "speech")
-    return f"{name}, γ {config.gamma:g}" if config.gamma else name
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -157,17 +149,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _pair(number: str, runs: dict[str, Path], rows: dict[str, list[dict[str, str]]]) -> Pair:
+def _pair(number: str, runs: dict[str, Path], titles: dict[str, str], rows: dict[str, list[dict[str, str]]]) -> Pair:
+    """One pair's sounds; runs, titles and rows of the sheets are by configuration."""
     sounds: list[Sound] = []
     first = next(iter(runs))
     for kind in KINDS:
-        for title in runs if kind in ("converted", "reconstruction") else [first]:
-            row = next((r for r in rows[title] if (r["pair"], r["kind"]) == (number, kind)), None)
+        for key in runs if kind in ("converted", "reconstruction") else [first]:
+            row = next((r for r in rows[key] if (r["pair"], r["kind"]) == (number, kind)), None)
             if row is not None:
                 own = kind in ("source", "target")
-                heading = kind.capitalize() if own else f"{kind.capitalize()}: {title}"
+                heading = kind.capitalize() if own else f"{kind.capitalize()}: {titles[key]}"
                 length = f"{float(row['seconds']):.2f} s, {float(row['rms_db']):.1f} dB".replace("-", "−")
-                sounds.append(Sound(kind, heading, _says(row), length, _uri(runs[title] / row["file"])))
+                sounds.append(Sound(kind, heading, _says(row), length, _uri(runs[key] / row["file"])))
     row = next(r for r in rows[first] if r["pair"] == number)
     return Pair(f"Pair {number}: {_speaker(row, 'source')} to {_speaker(row, 'target')}", tuple(sounds))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmivae.audit.book import Book
-from cmivae.results.render import objective_name
+from cmivae.results.render import config_title
 from cmivae.study.params import Params
 
 WIDTH, HEIGHT = 124.0, 64.0  # of the drawing area, in units of the picture
@@ -75,8 +75,7 @@ def trainings(book: Book, stale: dict[str, str]) -> dict[str, list[Trained]]:
 
 def _trained(book: Book, params: Params, key: str, stale: dict[str, str]) -> Trained:
     config = params.configs[key]
-    name = objective_name(config.objective, params.datasets[config.dataset].kind)
-    made = Trained(key, f"{name}, γ {config.gamma:g}" if config.gamma else name)
+    made = Trained(key, config_title(config, params.datasets[config.dataset].kind))
     curves: dict[int, list[dict]] = {}
     kept: dict[int, int | None] = {}
     for seed in params.seeds:

@@ -5,14 +5,16 @@ Every value follows from its record: read ``pointer`` in each run's metrics, the
 
 import dataclasses
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cmivae.errors import UserError
 from cmivae.provenance.io import canonical
+from cmivae.results.stats import AGGREGATES
 
 REMAKE = "make the tables again: cmivae tables --force"
 
@@ -67,6 +69,9 @@ class Cell:
         return ", ".join(parts)
 
 
+Kind = TypeVar("Kind", Cell, CellRun)
+
+
 def gamma_text(gamma: float) -> str:
     """Gamma as addresses write it: 0.0, 0.3, 0.0001; never 1e-04."""
     return np.format_float_positional(gamma, trim="0")
@@ -89,9 +94,11 @@ def from_jsonl(text: str) -> list[Cell]:
 def _parse(number: int, line: str) -> Cell:
     try:
         fields = json.loads(line)
-        runs = tuple(CellRun(**{**run, "value": _tuple(run["value"])}) for run in fields.pop("runs"))
-        return Cell(runs=runs, **{name: _tuple(value) for name, value in fields.items()})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        runs = tuple(_made(CellRun, run) for run in fields.pop("runs"))
+        cell = _made(Cell, fields | {"runs": runs})
+        _agree(cell)
+        return cell
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(
             "a line is not a cell",
             where=f"cells.jsonl:{number}",
@@ -100,5 +107,51 @@ def _parse(number: int, line: str) -> Cell:
         ) from None
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _made(kind: type[Kind], fields: dict[str, Any]) -> Kind:
+    """A cell or a run's part in one, each field of its type: a line of JSON may come from anybody."""
+    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
+    made = kind(**values)
+    for field in dataclasses.fields(kind):
+        value = getattr(made, field.name)
+        if not _IS[field.type](value):
+            raise TypeError(f"{field.name} cannot be {value!r}")
+    return made
+
+
+def _agree(cell: Cell) -> None:
+    """What no single field can say: an aggregate, and values that it can be taken of."""
+    if cell.aggregate not in (*AGGREGATES, "quoted"):
+        raise ValueError(f"aggregate cannot be {cell.aggregate!r}")
+    if cell.aggregate == "quoted" and (cell.runs or cell.value is not None):
+        raise ValueError("a quoted number is made of no runs")
+    if cell.aggregate == "sd" and len(cell.runs) > 1:
+        raise ValueError("a standard deviation is over the subsets of one run")
+    if any(run.value is not None and isinstance(run.value, tuple) != (cell.aggregate == "sd") for run in cell.runs):
+        raise ValueError(f"no {cell.aggregate} can be taken of its runs")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _all_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(check, value))
+
+
+_IS: dict[Any, Callable[[Any], bool]] = {  # whether a value is of a field's type
+    str: _is_text,
+    int: _is_count,
+    float | None: lambda value: value is None or _is_number(value),
+    tuple[int, ...]: _all_of(_is_count),
+    tuple[str, ...]: _all_of(_is_text),
+    tuple[CellRun, ...]: _all_of(lambda value: isinstance(value, CellRun)),
+    float | tuple[float, ...] | None: lambda value: value is None or _is_number(value) or _all_of(_is_number)(value),
+}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cmivae.results.columns import Column
 from cmivae.results.record import Cell
+from cmivae.study.params import Config
 
 MODELS = {"image": "PixelCNN-VAE", "speech": "DSAE"}  # by kind of data set
 ROWS = {
@@ -103,6 +104,16 @@ def objective_name(objective: str, kind: str = "image") -> str:
     if base in VARIANTS:
         return f"{VARIANTS[base]} {value[1:].replace('p', '.')}"
     return objective
+
+
+def config_title(config: Config, kind: str = "image") -> str:
+    """How a configuration is called over its own pictures, sounds and curves, e.g. "CMI-VAE, γ 0.3".
+
+    Args:
+        kind: of its data set, "image" or "speech".
+    """
+    name = objective_name(config.variant, kind)
+    return name if config.objective == "vanilla" else f"{name}, γ {config.gamma:g}"  # whose name says it
 
 
 def warning(label: str, note: str) -> str:

@@ -12,7 +12,7 @@ from cmivae.results.canvas import save
 from cmivae.results.cells import Cell, from_jsonl
 from cmivae.results.curves import curves, plotted
 from cmivae.results.figures import Panel, curve_figure, sample_records, samples_figure
-from cmivae.results.render import objective_name
+from cmivae.results.render import config_title
 from cmivae.study.params import Figure
 
 SUBSET = 0  # of the mCAS subsets: the one whose decodes are shown
@@ -50,8 +50,7 @@ def _samples(context: Context, name: str, figure: Figure) -> None:
     rows = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]  # one image a class
     for key in figure.configs:
         record = context.input(f"runs/embed/{key}/s{params.seeds[0]}")
-        config = params.configs[key]
-        title = f"{objective_name(config.variant)}, γ = {config.gamma:g}"
+        title = config_title(params.configs[key])
         if record.status == "failed":
             log.error("figure %s: %s failed and has no samples", name, key)
             panels.append(Panel(f"{title}: FAILED", prepared.train_x[index[rows]], _empty(len(rows))))

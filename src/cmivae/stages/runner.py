@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from cmivae.provenance.orchestrator import IN_JOB
 from cmivae.provenance.slots import gpu_slot
 from cmivae.provenance.specs import Artefact, Study
 from cmivae.registry import SELF_SUPPLIED
+from cmivae.study.params import Compute
 from cmivae.training.signals import stopped_outside_the_steps
 
 IN_PLACE = {"fetch"}  # its folder holds files that a user may have put there
@@ -96,10 +97,9 @@ def _make(context: Context, records: list[Record]) -> str:
     failed = next((record for record in records if record.status == "failed"), None)
     if failed is not None and artefact.stage in PASSES_FAILURE_ON:
         return _pass_on(context, failed)
-    wants_gpu = artefact.stage in ON_GPU and compute.device in ("auto", "cuda")
     try:
-        with gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext():
-            return import_module(artefact.maker).make(context) or "complete"
+        with gpu_of(artefact, compute):
+            return make_of(artefact)(context) or "complete"
     except Preempted:
         raise
     except UserError as error:
@@ -123,6 +123,22 @@ def _placed(where: str, artefact: Artefact) -> str:
     return where or artefact.name
 
 
+def make_of(artefact: Artefact) -> Callable[[Context], str | None]:
+    """The function that makes an artefact; it says ``failed`` where a run diverged."""
+    return import_module(artefact.maker).make
+
+
+def gpu_of(artefact: Artefact, compute: Compute) -> contextlib.AbstractContextManager:
+    """A GPU of this machine for a stage that works on one, waited for; nothing for another, or with device cpu."""
+    wants_gpu = artefact.stage in ON_GPU and compute.device in ("auto", "cuda")
+    return gpu_slot(compute.jobs_per_gpu) if wants_gpu else contextlib.nullcontext()
+
+
+def lock_path(workspace: Path, folder: str) -> Path:
+    """The file whose lock says that a process is at work on an artefact."""
+    return workspace / ".cmivae/locks" / f"{folder.replace('/', '_')}.lock"
+
+
 @contextlib.contextmanager
 def lock(workspace: Path, folder: str) -> Iterator[None]:
     """One process an artefact: a second one stops at once and touches nothing.
@@ -133,7 +149,7 @@ def lock(workspace: Path, folder: str) -> Iterator[None]:
     Raises:
         UserError: another process holds it (exit code 75: try again later).
     """
-    path = workspace / ".cmivae/locks" / f"{folder.replace('/', '_')}.lock"
+    path = lock_path(workspace, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path, timeout=0)
     try:

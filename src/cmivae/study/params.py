@@ -69,7 +69,7 @@ class SpeechData(Strict):
 
     source: str | None = None  # timit, librispeech: the corpus's folder; manifest: its CSV file
     splits: dict[str, Literal["train", "valid", "test", "core", "skip"]] = {}  # manifest: what its split names mean
-    parts: Annotated[tuple[str, str], Field()] = ("train-clean-100", "test-clean")  # librispeech: to train, to test
+    parts: tuple[str, str] = ("train-clean-100", "test-clean")  # librispeech: to train, to test
     synth: Synth = Synth()
     use_sa: bool = False  # TIMIT's two sentences that all speakers read
     win_length: Width = 400  # samples at 16 kHz: 25 ms

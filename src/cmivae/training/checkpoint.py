@@ -75,10 +75,6 @@ class Checkpoints:
             )
         return None
 
-    def clear(self) -> None:
-        """Remove all states."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _generations(self) -> list[dict[str, Any]]:
         path = self.folder / MANIFEST
         if not path.is_file():

@@ -17,7 +17,7 @@ from cmivae.provenance.io import write_bytes, write_text
 from cmivae.provenance.ledger import Record
 from cmivae.results.canvas import save
 from cmivae.results.cells import Cell
-from cmivae.results.render import objective_name
+from cmivae.results.render import config_title
 from cmivae.results.voices import SHEET, PairView, RunView, Speaker, Voice, overview, page, sheet, sheet_records
 from cmivae.study.params import Figure, SpeechData
 from cmivae.study.runs import Run, expand
@@ -38,8 +38,7 @@ def make_voices(context: Context, name: str, figure: Figure, cells: list[Cell]) 
 def _run(context: Context, run: Run, folder: Path, speech: Speech, data: SpeechData, cells: list[Cell]) -> RunView:
     record, params = context.input(f"runs/embed/{run.name}"), context.params
     name = f"{run.key}-s{run.seed}"
-    model = objective_name(run.config.variant, kind="speech")
-    title = f"{model}, γ {run.config.gamma:g}, seed {run.seed}" if run.config.gamma else f"{model}, seed {run.seed}"
+    title = f"{config_title(run.config, 'speech')}, seed {run.seed}"
     if record.status == "failed":
         log.error("voices: %s failed and has no voice", run.name)
         return RunView(name, title, params.label, params.note, problem="The training of this run failed.")
