@@ -85,7 +85,7 @@ def _borrow(row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 
 
 def _wall(record: Record) -> float | None:
-    told = [segment.get("wall_s") for segment in record.values.get("segments", [])]
+    told = [segment.get("wall_s") for segment in record.segments]
     return sum(told) if told and None not in told else None  # of a killed segment nobody knows
 
 
