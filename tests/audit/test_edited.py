@@ -112,6 +112,19 @@ def test_a_record_of_another_shape_does_not_exist_for_any_command(part, value, s
         overwrite(path, before)
 
 
+@pytest.mark.parametrize("part", ["segments", "cost", "git", "selected", "run"])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_record_that_does_not_tell_something_is_read_all_the_same(part, told, space, tmp_path, say):
+    fake = copy(space, tmp_path / "fake")
+    path = fake / RUN / "run.json"
+    values = json.loads(path.read_text())
+    del values["seal"], values[part]
+    values |= {part: None} if told else {}
+    write_json(path, values | {"seal": seal(values)})
+    for command in (("plan",), ("audit", CELL), ("why", RUN), ("report", "--live", str(tmp_path / "page.html"))):
+        assert say(fake, *command)[0] == 0, command
+
+
 POINTS = {"gamma": (",0.3,", ",abc,"), "header": ("metric,", "metrix,"), "column": (",mcas,", ",nonsense,"),
           "bytes": ("vanilla", "\udcff"), "comma": (",mcas,", ",mcas,,"), "short": (",mcas,", ";mcas;"),
           "long": ("vanilla", "x" * 200000)}  # fmt: skip

@@ -111,7 +111,7 @@ def one_or_all(entities: list[Any]) -> Any:
 
 def span(records: list[Record]) -> tuple[str | None, str | None]:
     """First start and last stop of records, in the spelling that the profiles ask for (``+00:00``, not ``Z``)."""
-    segments = [segment for record in records for segment in record.values.get("segments") or ()]
+    segments = [segment for record in records for segment in record.segments]
     starts = sorted(segment["start"] for segment in segments if segment.get("start"))
     stops = sorted(segment["stop"] for segment in segments if segment.get("stop"))
     return _offset(starts[0]) if starts else None, _offset(stops[-1]) if stops else None

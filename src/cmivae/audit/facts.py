@@ -109,7 +109,7 @@ def _run_facts(folder: str, chain: list[Record], value: Any = None) -> dict[str,
     """One run: its seed, checkpoint, and where, when and at what cost it was trained."""
     trained = next((record for record in chain if record.values["stage"] == "train"), chain[0])
     values = trained.values
-    segments, environment = values.get("segments", []), values["environment"]
+    segments, environment = trained.segments, values["environment"]
     weights = {name: file["sha256"] for name, file in trained.files().items() if name.endswith(".safetensors")}
     weights = dict(sorted(weights.items(), key=lambda item: not item[0].startswith("model")))
     return {

@@ -84,8 +84,8 @@ def _borrow(row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 
 
 def _wall(record: Record) -> float | None:
-    told = [segment.get("wall_s") for segment in record.values.get("segments", [])]
-    return sum(told) if told and None not in told else None  # of a killed segment nobody knows
+    told = [wall for segment in record.segments if (wall := segment.get("wall_s")) is not None]
+    return sum(told) if told and len(told) == len(record.segments) else None  # of a killed segment nobody knows
 
 
 def _sum(hours: Any) -> float:

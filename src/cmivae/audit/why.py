@@ -28,7 +28,7 @@ def why_text(book: Book, name: str) -> str:
         lines += _reasons(book, artefact, to_do)
     if not lines:
         made = book.record(folders[-1])
-        stop = made.values["segments"][-1]["stop"] if made and made.values.get("segments") else "–"
+        stop = made.segments[-1]["stop"] if made and made.segments else "–"
         text = f"{', '.join(folders)}: current (made {stop})"
         return f"{text}\n  params, inputs and the code that it imports are what they were; nothing must be made again"
     below = [f for f in book.study.artefacts if f not in to_do and _study_closure(book, f) & set(to_do)]

@@ -48,6 +48,11 @@ class Record:
         return digest([self.spec, self.content])[:16]
 
     @property
+    def segments(self) -> list[dict[str, Any]]:
+        """What each process that worked on it says of itself; none where the record does not tell."""
+        return self.values.get("segments") or []
+
+    @property
     def gpu(self) -> str | None:
         """The GPU that it was made on, if it was."""
         torch = self.values["environment"].get("torch") or {}
