@@ -91,7 +91,7 @@ def table(content: bytes, path: Path) -> None:
 
 
 def record(content: bytes, path: Path) -> None:
-    found = read_record(put(path, content).parent, "")
+    found = read_record(put(path, content).parents[1], "a")
     assert found is None or (isinstance(found, Record) and found.status)
     if found is None:
         raise UserError("no record")
@@ -101,7 +101,8 @@ def cases() -> dict[str, tuple]:
     """Format to a right content of it, the file's name and what reads it."""
     values = {"format": 1, "stage": "train", "folder": "a", "status": "complete", "spec": "b", "params": {"a": 1}}
     files = {"x": {"size": 1, "sha256": "0"}}
-    values |= {"inputs": {}, "code": {}, "files": files, "content": digest(files)}
+    machine = {"python": "3", "processor": "x", "host": "y", "libraries": {}, "lock_sha256": None, "torch": None}
+    values |= {"inputs": {}, "code": {}, "files": files, "content": digest(files), "environment": machine}
     rows = b"path,speaker,gender,split\na/1.wav,ann,F,train\nb/1.wav,bob,male,test\n"
     return {
         "IDX": (IMAGES, "images", idx),
@@ -110,7 +111,7 @@ def cases() -> dict[str, tuple]:
         "WAV": (riff(tone()), "a.wav", speech),
         "YAML": (with_speech(tiny.TEXT).encode(), "params.yaml", params),
         "CSV": (rows, "list.csv", table),
-        "JSON": (json.dumps(values).encode(), "run.json", record),
+        "JSON": (json.dumps(values).encode(), "a/run.json", record),
     }
 
 

@@ -88,7 +88,7 @@ def test_a_process_in_which_cuda_is_at_work_keeps_its_device(monkeypatch):
     with slots.gpu_slot() as first:
         monkeypatch.setattr(slots, "WAIT", 0.01)
         monkeypatch.setattr(slots, "_given", [])  # another process takes the other device, and starts CUDA
-        monkeypatch.delenv(slots.VISIBLE)
+        os.environ.pop(slots.VISIBLE)
         with slots.gpu_slot() as second:
             pass
         monkeypatch.setattr(slots, "_cuda_started", lambda: True)
