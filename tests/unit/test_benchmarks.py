@@ -37,6 +37,15 @@ def test_smoke(tmp_path):
     assert all(found["what"] in (tmp_path / "result.md").read_text() for found in results.values())
 
 
+def test_smoke_of_evaluation():
+    from evaluation import parts
+    from sizes import SMOKE
+
+    found = parts(SMOKE, count=60)
+    assert len(found) == 9
+    assert all(taken >= 0 and times >= 1 for taken, times in found.values())
+
+
 def test_what_is_asked_of_the_paper_sizes():
     from run import ROWS
 

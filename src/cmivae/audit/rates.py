@@ -14,7 +14,7 @@ from cmivae.models.contract import ImageVae
 from cmivae.study.params import Config, Dataset
 from cmivae.training.devices import generator, resolve_device, set_up
 
-SECONDS = 2.0  # at least, of each measurement
+SECONDS = 3.0  # at least, of each measurement
 ITEMS, CUDA_ITEMS = 100, 500  # a validation; on a GPU as many as in one forward of a true one
 CUDA_CALLS = 10  # between looks at the clock, each of which waits for the device
 IMAGES = 100  # that are sampled together
@@ -59,7 +59,7 @@ def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict
 def _seconds(act: Callable[[], object], device: torch.device) -> float:
     """Mean of as many calls as fill ``SECONDS``, after some that do not count."""
     burst = CUDA_CALLS if device.type == "cuda" else 1
-    for _ in range(min(burst, 3)):
+    for _ in range(3):
         act()
     calls, start = 0, _now(device)
     while True:
