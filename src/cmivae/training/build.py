@@ -72,10 +72,8 @@ def load_weights(path: Path, module: Module) -> Module:
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
-        why, fix = (
-            str(error).splitlines()[-1],
-            "train this run again, or bring back the params that it was trained with",
-        )
+        why = str(error).splitlines()[-1]
+        fix = "train this run again, or bring back the params that it was trained with"
         raise UserError("weights do not fit the model", where=str(path), why=why, fix=fix) from None
     bad = [name for name, value in weights.items() if not value.isfinite().all()]
     if bad:
