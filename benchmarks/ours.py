@@ -1,6 +1,8 @@
 """Our own training step, as ``cmivae train`` runs it: a trainer on random data, without validation and checkpoints."""
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 import torch
@@ -23,18 +25,23 @@ class OurTraining:
     """``step()`` is one update of the VAE and, for CMI-VAE, the two of its critic."""
 
     def __init__(
-        self, model: nn.Module, train: Train, items: Items, critic: nn.Module | None = None, estimator: bool = False
+        self,
+        model: nn.Module,
+        train: Train,
+        items: Items,
+        critic: nn.Module | None = None,
+        graph: bool = False,
     ):
-        self._scratch = tempfile.TemporaryDirectory()
+        scratch = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         device = next(model.parameters()).device
         critics = {} if critic is None else {"zs": critic}
-        if estimator:
-            critics["estimator"] = critic
         self.items = items
         self.trainer = Trainer(
             Job(
                 name="benchmark", model=model, objective=objective_of(critic), critics=critics, params=train,
-                train=items, valid=items, seed=0, device=device, scratch=Path(self._scratch.name),
+                train=items, valid=items, seed=0, device=device, scratch=scratch,
+                graph=graph,
             )
         )  # fmt: skip
         self.cpu, self.size = torch.Generator().manual_seed(2), train.batch_size
@@ -42,7 +49,7 @@ class OurTraining:
     def step(self) -> None:
         """One step on a random batch."""
         index = torch.randint(len(self.items), (self.size,), generator=self.cpu)
-        self.trainer.update(self.items[index.to(self.trainer.job.device)])
+        self.trainer.launch(self.items[index.to(self.trainer.job.device)])
 
 
 def binary_images(count: int, device: str) -> Tensor:

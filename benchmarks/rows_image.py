@@ -56,6 +56,12 @@ def plain_cmi_over_beta(sizes: Sizes) -> Case:
     return Case(_ours(sizes, image=image).step, _ours(sizes, critic=True, image=image).step, None)
 
 
+def compiled_step(sizes: Sizes, critic: bool) -> Case:
+    """Our own step with ``train.compile`` against the same without."""
+    train = sizes.train.model_copy(update={"compile": True})
+    return Case(_ours(sizes, critic, train).step, _ours(sizes, critic).step, None)
+
+
 def sampling(sizes: Sizes) -> Case:
     """Whole images by the cached sampler; of the naive one's 784 forwards one is timed."""
     model = PixelCnnVae(sizes.image).to(sizes.device).eval()
@@ -88,7 +94,8 @@ def _ours(
     judge = model.make_critic("zs", sizes.critic, torch.Generator().manual_seed(0)) if critic else None
     if judge is not None:
         judge = judge.to(sizes.device, memory_format=torch.channels_last)
-    return OurTraining(model, train or sizes.train, image_items(ITEMS, sizes.device), judge)
+    items = image_items(ITEMS, sizes.device)
+    return OurTraining(model, train or sizes.train, items, judge, graph=sizes.graph)
 
 
 def _peer(sizes: Sizes, critic: bool = False, image: study.PixelCnnVae | None = None) -> PlainTraining:
@@ -164,4 +171,10 @@ ROWS = [
         "not the same thing", at_most=True),
     Row("sampling", "100 images, cached sampler", "naive: 784 full forwards, extrapolated from one",
         sampling, "logits of all pixels, float32", 1e-5, bar=600, stretch=1500),
+]  # fmt: skip
+ON_REQUEST = [  # a minute of compiling first
+    Row("beta_compiled", "β-VAE step, batch 50, compiled", "our own, plain", lambda sizes: compiled_step(sizes, False),
+        "losses, in tests/training/test_compile.py"),
+    Row("cmi_compiled", "CMI-VAE step, batch 50, compiled", "our own, plain", lambda sizes: compiled_step(sizes, True),
+        "losses, in tests/training/test_compile.py"),
 ]  # fmt: skip

@@ -23,7 +23,7 @@ def dsae_step(sizes: Sizes) -> Case:
     frames = torch.rand(UTTERANCES * length, BINS, generator=torch.Generator().manual_seed(0)).to(sizes.device)
     items = Segments(frames, torch.arange(0, len(frames), FRAMES), FRAMES, torch.device(sizes.device))
     train = sizes.speech_train
-    ours = OurTraining(Dsae(sizes.dsae).to(sizes.device), train, items)
+    ours = OurTraining(Dsae(sizes.dsae).to(sizes.device), train, items, graph=sizes.graph)
     model = Dsae(sizes.dsae).to(sizes.device)
     peer, noise = StepByStepDsae(model), torch.Generator(sizes.device).manual_seed(1)
     optimiser = torch.optim.Adam(model.parameters(), lr=train.lr, betas=train.adam_betas)

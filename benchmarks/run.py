@@ -27,6 +27,7 @@ from cmivae.provenance.environment import environment, git_state
 from cmivae.training.devices import set_up
 
 ROWS = [*rows_image.ROWS, *rows_speech.ROWS, *rows_metrics.ROWS]
+ON_REQUEST = rows_image.ON_REQUEST  # only with ``--only``
 REPEATS = 7
 
 
@@ -36,13 +37,14 @@ def main() -> int:
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     sizes, repeats = (SMOKE, 1) if options.smoke else (PAPER, options.repeats)
-    rows = [row for row in ROWS if not options.only or row.key in options.only]
+    rows = [row for row in [*ROWS, *ON_REQUEST] if row.key in options.only] if options.only else ROWS
     before = os.getloadavg()[0]
     if options.smoke:
         rows = [replace(row, bar=None, stretch=None) for row in rows]
     results = measure(rows, sizes, repeats)
     about = _about(options.smoke, before)
     text = [heading(about, repeats), table(results), ""]
+    _write(options.out, about, results, text)  # kept also where the rows of a GPU end with an error
     if rows_cuda.available() and not options.only:
         set_up(torch.device("cuda"), 1)  # deterministic kernels, as trainings have them; the peers too
         on_gpu = measure(rows_cuda.ROWS, replace(sizes, device="cuda"), repeats)
@@ -50,10 +52,7 @@ def main() -> int:
         results |= on_gpu
     else:
         text.append(rows_cuda.NONE if not rows_cuda.available() else "CUDA: left out, since rows were chosen.")
-    options.out.mkdir(parents=True, exist_ok=True)
-    values = {"about": about, "results": results, "cuda": rows_cuda.available()}
-    (options.out / "result.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-    (options.out / "result.md").write_text("\n".join(text) + "\n")
+    _write(options.out, about, results, text)
     print("\n".join(text))
     unequal = [key for key, found in results.items() if found["equal"] is False]
     if unequal:
@@ -61,10 +60,18 @@ def main() -> int:
     return bool(unequal)
 
 
+def _write(folder: Path, about: dict[str, Any], results: dict[str, Any], text: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"about": about, "results": results, "cuda": rows_cuda.available()}
+    (folder / "result.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    (folder / "result.md").write_text("\n".join(text) + "\n")
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small networks once: shows that it runs")
-    parser.add_argument("--only", nargs="+", choices=[row.key for row in ROWS], metavar="ROW", help="some rows of CPU")
+    keys = [row.key for row in [*ROWS, *ON_REQUEST]]
+    parser.add_argument("--only", nargs="+", choices=keys, metavar="ROW", help="some rows of CPU")
     parser.add_argument("--repeats", type=int, default=REPEATS, help=f"of each row (default {REPEATS})")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of result.json and result.md")
     return parser.parse_args()

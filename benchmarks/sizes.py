@@ -23,6 +23,7 @@ class Sizes:
     pixels: int
     calls: int  # of the fast rows, a timing
     device: str = "cpu"
+    graph: bool = False  # our training steps as CUDA graphs
 
 
 PAPER = Sizes(

@@ -120,6 +120,15 @@ def test_cost_counts_all_runs_and_says_what_is_estimated(tmp_path):
     assert "cmivae plan --measure" in text
 
 
+def test_steps_of_one_graph_are_estimated_shorter(tmp_path):
+    values = published()
+    values["compute"] = values.get("compute", {}) | {"graph": True}
+    found = cost(book(tmp_path, values))
+    (beta,) = (row for row in found["groups"] if row["objective"] == "beta")
+    assert beta["estimated_hours"]["bf16"]["train"] == pytest.approx(2 * 10 * costs.GRAPH_LEAST_S["image"] / 3600)
+    assert "and 2 or 1.8 ms a step at least" in "\n".join(cost_text(found))
+
+
 def test_it_is_said_where_no_gpu_is(tmp_path):
     found = cost(book(tmp_path, published()))
     assert found["cuda_here"] == torch.cuda.is_available()

@@ -34,6 +34,7 @@ CHANGES = {
     "compute.threads": (2, set()),
     "compute.jobs_per_gpu": (2, set()),
     "compute.checkpoint_minutes": (1.0, set()),
+    "compute.graph": (True, set()),
     f"{D}.reader": ("mnist", RAW),
     f"{D}.data.source": ("../digits", set()),
     f"{D}.data.split_seed": (1, DATA),

@@ -18,6 +18,7 @@ from cmivae.training.build import build_objective
 PEAKS = {"float32": 67e12, "bf16": 989e12}  # operations a second of an H100 SXM without sparsity, by its data sheet
 SHARE = 0.35  # of the peak that convolutions of 32 and 64 channels may reach: an estimate
 LEAST_S = {"image": 4.0e-3, "speech": 1.8e-3}  # of a step: 800 launches one by one, recurrences: an estimate
+GRAPH_LEAST_S = {"image": 2.0e-3, "speech": 1.8e-3}  # the same as one graph: 2.5 us a kernel, an estimate
 STAGES = ("train", "embed")
 Key = tuple[str, str, tuple[str, ...]]  # data set, objective and critics: runs that cost the same
 Group = tuple[int, Counts, Config]  # how many, on how many items, and one of them
@@ -26,16 +27,17 @@ Group = tuple[int, Counts, Config]  # how many, on how many items, and one of th
 def cost(book: Book, measure: bool = False) -> dict[str, Any]:
     """Operations and hours of all runs; hours of the device at hand where ``measure`` times its steps now."""
     groups, unknown = _groups(book)
+    compute = book.study.params.compute
     found: dict[str, Any] = {
         "runs": sum(runs for runs, _, _ in groups.values()),
         "not_counted": unknown,
         "groups": [],
         "peaks": PEAKS,
         "share": SHARE,
-        "least_s": LEAST_S,
+        "least_s": GRAPH_LEAST_S if compute.graph else LEAST_S,
         "cuda_here": _cuda_here(),
     }
-    device = device_here(book.study.params.compute.device, book.study.params.compute.threads) if measure else None
+    device = device_here(compute.device, compute.threads) if measure else None
     found["measured_on"] = None if device is None else device_name(device, _threads(book))
     known: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
     for (name, objective, critics), (runs, items, config) in groups.items():
@@ -43,10 +45,11 @@ def cost(book: Book, measure: bool = False) -> dict[str, Any]:
         same = _same(dataset, critics)
         if same not in known:
             log.info("count %s %s", name, objective)
-            known[same] = item_flops(dataset, config), {} if device is None else item_seconds(dataset, config, device)
+            seconds = {} if device is None else item_seconds(dataset, config, device, compute.graph)
+            known[same] = item_flops(dataset, config), seconds
         each, seconds = known[same]
         row = {"dataset": name, "objective": objective, "runs": runs, "prepared": items.prepared}
-        row |= _of_group(dataset, items, runs, of_run(dataset, items, each))
+        row |= _of_group(dataset, items, runs, of_run(dataset, items, each), found["least_s"])
         if device is not None:
             row["items_per_second"] = 1 / seconds["step"]
             row["measured_hours"] = {
@@ -73,11 +76,13 @@ def _groups(book: Book) -> tuple[dict[Key, Group], list[str]]:
     return groups, [name for name, items in known.items() if items is None]
 
 
-def _of_group(dataset: Dataset, items: Counts, runs: int, operations: dict[str, float]) -> dict[str, Any]:
+def _of_group(
+    dataset: Dataset, items: Counts, runs: int, operations: dict[str, float], least_s: dict[str, float]
+) -> dict[str, Any]:
     posthoc = dataset.embed.posthoc
     taught = min(posthoc.n_train or items.train, items.train) if posthoc.inits else 0
     updates = {"train": steps(dataset, items), "embed": posthoc.epochs * taught // dataset.train.batch_size}
-    least = {stage: updates[stage] * LEAST_S[dataset.kind] for stage in STAGES}
+    least = {stage: updates[stage] * least_s[dataset.kind] for stage in STAGES}
     return {
         "operations": {stage: runs * operations[stage] for stage in STAGES},
         "floor_hours": {
@@ -130,7 +135,7 @@ def _counted(found: dict[str, Any]) -> list[str]:
         for kind in ("floor_hours", "estimated_hours")
     )
     peaks = " and ".join(f"{peak / 1e12:.0f}" for peak in PEAKS.values())
-    least = " or ".join(f"{value * 1e3:g}" for value in LEAST_S.values())
+    least = " or ".join(f"{value * 1e3:g}" for value in found["least_s"].values())
     return [
         line("counted", f"{done['train']:.3g} operations to train, {done['embed']:.3g} to embed{published}"),
         line("H100", f"counted floor: {floors}, at its peaks of {peaks} Tflop/s"),

@@ -13,6 +13,7 @@ from cmivae.evaluation.sampling import make_sampler
 from cmivae.models.contract import ImageVae
 from cmivae.study.params import Config, Dataset
 from cmivae.training.devices import generator, resolve_device, set_up
+from cmivae.training.graph import WARM
 
 SECONDS = 3.0  # at least, of each measurement
 ITEMS, CUDA_ITEMS = 100, 500  # a validation; on a GPU as many as in one forward of a true one
@@ -32,17 +33,17 @@ def device_name(device: torch.device, processor: str) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor
 
 
-def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict[str, float]:
+def item_seconds(dataset: Dataset, config: Config, device: torch.device, graph: bool = False) -> dict[str, float]:
     """Seconds an item, with the keys of ``flops.item_flops``; ``logits`` is one image by the fast sampler."""
     batch = dataset.train.batch_size
     count = CUDA_ITEMS if device.type == "cuda" else ITEMS
-    with trial(dataset, config, max(count, batch), batch, device) as trainer:
+    with trial(dataset, config, max(count, batch), batch, device, graph) as trainer:
         job, posthoc = trainer.job, Posthoc(dataset, trainer)
         x, model = job.train[slice(batch)], job.model
         found = {
-            "step": _seconds(lambda: trainer.update(x), device) / batch,
+            "step": _seconds(lambda: trainer.launch(x), device) / batch,
             "valid": _seconds(trainer.validate, device) / len(job.valid),
-            "posthoc": _seconds(lambda: posthoc.step(x), device) / batch,
+            "posthoc": _seconds(lambda: posthoc.launch(x), device) / batch,
             "posthoc_valid": _seconds(lambda: posthoc.validate(job.valid), device) / len(job.valid),
             "logits": 0.0,
         }
@@ -59,7 +60,7 @@ def item_seconds(dataset: Dataset, config: Config, device: torch.device) -> dict
 def _seconds(act: Callable[[], object], device: torch.device) -> float:
     """Mean of as many calls as fill ``SECONDS``, after some that do not count."""
     burst = CUDA_CALLS if device.type == "cuda" else 1
-    for _ in range(3):
+    for _ in range(WARM + 1):
         act()
     calls, start = 0, _now(device)
     while True:

@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cmivae.evaluation.posthoc import pair_logits
+from cmivae.evaluation.posthoc import pair_logits, update
 from cmivae.study.params import Config, Dataset
 from cmivae.training.build import build_critic, build_critics, build_model, build_objective
 from cmivae.training.critics import build_contender
 from cmivae.training.devices import generator
+from cmivae.training.graph import stepper
 from cmivae.training.items import Images, Items, Segments
 from cmivae.training.loop import Job, Trainer
 
@@ -30,7 +31,9 @@ def random_items(dataset: Dataset, count: int, device: torch.device) -> Items:
 
 
 @contextmanager
-def trial(dataset: Dataset, config: Config, items: int, batch: int, device: torch.device) -> Iterator[Trainer]:
+def trial(
+    dataset: Dataset, config: Config, items: int, batch: int, device: torch.device, graph: bool = False
+) -> Iterator[Trainer]:
     """A trainer with fresh networks, the settings of ``dataset``, and ``items`` random items to train and validate."""
     model, objective = build_model(dataset, 0, device), build_objective(config)
     data = random_items(dataset, items, device)
@@ -41,6 +44,7 @@ def trial(dataset: Dataset, config: Config, items: int, batch: int, device: torc
                 critics=build_critics(dataset, objective, model, 0, device),
                 params=dataset.train.model_copy(update={"batch_size": batch}),
                 train=data, valid=data, seed=0, device=device, scratch=Path(scratch),
+                graph=graph,
             )
         )  # fmt: skip
 
@@ -54,15 +58,13 @@ class Posthoc:
         for init in range(dataset.embed.posthoc.inits):
             critic = build_critic("estimator", dataset.critic, self.model, self.device, init)
             self.critics.append(build_contender("estimator", critic, dataset.train, generator(self.device, init)))
+        drawn = [self.drawn, *(each.generator for each in self.critics)]
+        self.launch = stepper(self.step, drawn, self.device, trainer.job.graph, "trial")
 
     def step(self, x: Tensor) -> None:
         """One update of all critics on one batch.  (B, …)"""
         self.model.eval()
-        with torch.no_grad():
-            z, s = self.model.latents(x, self.drawn)
-        for each in self.critics:
-            each.module.train()
-            each.step(x, z, s)
+        update(self.model, self.critics, x, self.drawn)
 
     def validate(self, items: Items) -> None:
         """The logits of all critics on all items."""

@@ -18,6 +18,7 @@ from cmivae.progress import Progress
 from cmivae.study.params import Posthoc
 from cmivae.training.critics import Contender
 from cmivae.training.devices import generator
+from cmivae.training.graph import stepper
 from cmivae.training.items import Items, chunks
 
 CHUNK = 250  # items a forward in eval mode
@@ -66,27 +67,29 @@ def train_posthoc(
     batch_size: int,
     seed: int,
     name: str,
+    graph: bool = False,
 ) -> list[Best]:
     """Train fresh critics with the VAE frozen in eval mode; each keeps its best validation loss (Eq. 12).
 
     Args:
         train: a random ``params.n_train`` of them are used; neighbours may be of one speaker.
+        graph: steps as CUDA graphs, where that is the device.
     """
     count = min(params.n_train or len(train), len(train))
     device, best = next(model.parameters()).device, [Best() for _ in contenders]
     kept = torch.randperm(len(train), generator=generator(device, seed, TRAIN), device=device)[:count]
     steps = max(count // batch_size, 1)
     progress = Progress(f"posthoc {name}", params.epochs * steps)
+    drawn = generator(device, seed, TRAIN)  # one for all epochs, as a graph wants it
+    launch = stepper(
+        lambda x: update(model, contenders, x, drawn),
+        [drawn, *(contender.generator for contender in contenders)], device, graph, f"posthoc {name}",
+    )  # fmt: skip
     for epoch in range(1, params.epochs + 1):
-        drawn = generator(device, seed, TRAIN, epoch)
+        drawn.set_state(generator(device, seed, TRAIN, epoch).get_state())
         order = torch.randperm(count, generator=drawn, device=device)
         for step in range(steps):
-            x = train[kept[order[step * batch_size : (step + 1) * batch_size]]]
-            with torch.no_grad():
-                z, s = model.latents(x, drawn)
-            for contender in contenders:
-                contender.module.train()
-                contender.step(x, z, s)
+            launch(train[kept[order[step * batch_size : (step + 1) * batch_size]]])
             progress.step()
         _keep_best(model, contenders, best, valid, epoch, seed)
         if all(epoch - each.epoch >= params.patience for each in best):
@@ -96,6 +99,15 @@ def train_posthoc(
         if each.weights is not None:
             contender.module.load_state_dict(each.weights)
     return best
+
+
+def update(model: Vae, contenders: Sequence[Contender], x: Tensor, drawn: torch.Generator) -> None:
+    """One step of all critics on the same z and s of a batch.  (B, …)"""
+    with torch.no_grad():
+        z, s = model.latents(x, drawn)
+    for contender in contenders:
+        contender.module.train()
+        contender.step(x, z, s)
 
 
 def _keep_best(model: Vae, contenders: list[Contender], best: list[Best], valid: Items, epoch: int, seed: int) -> None:

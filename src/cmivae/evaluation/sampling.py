@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from cmivae.models.contract import ImageVae
 from cmivae.models.masked import MaskedConv2d
 from cmivae.models.pixelcnn_vae import MaskedLayer, PixelCnnVae, ResidualLayer
+from cmivae.training.graph import Cuda
 
 Sampler = Callable[[Tensor, Tensor], Tensor]
 CHUNK, CUDA_CHUNK = 128, 1024  # images drawn together: what fits a cache; enough to fill a GPU between launches
@@ -258,16 +259,9 @@ class _Elu:
 
 def _captured(act: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """``act``, which needs nothing but buffers on a CUDA device, as one launch."""
-    with torch.cuda.device(device):
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            act()  # libraries set themselves up, which cannot be captured
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            act()
-    return graph.replay
+    cuda = Cuda(device)
+    cuda.warm(act)  # libraries set themselves up, which cannot be captured
+    return cuda.capture(act)
 
 
 def _fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

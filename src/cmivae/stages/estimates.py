@@ -41,6 +41,7 @@ def _posthoc(context: Context, model: Vae, train: Items, valid: Items, test: Ite
     best = train_posthoc(
         model, contenders, dataset.embed.posthoc,
         train=train, valid=valid, batch_size=size, seed=seed, name=context.run.name,
+        graph=context.params.compute.graph,
     )  # fmt: skip
     log.info("posthoc %s stopped at epochs %s", context.run.name, [each.epoch for each in best])
     joint, shuffled = pair_logits(model, [each.module for each in contenders], test, generator(device, seed, TEST))

@@ -62,6 +62,7 @@ def make_job(context: Context, model: Vae, device: torch.device, train: Items, v
         device=device,
         scratch=context.scratch,
         checkpoint_minutes=compute.checkpoint_minutes,
+        graph=compute.graph,
     )
 
 

@@ -34,6 +34,7 @@ class Compute(Strict):
     threads: Annotated[int, Field(ge=1, le=64)] = 1  # CPU threads of one job; last bits may differ between counts
     jobs_per_gpu: Annotated[int, Field(ge=1, le=64)] = 1  # more share one device
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 5.0  # between saves of a training; 0 saves at every step
+    graph: bool = False  # launch each training step as one CUDA graph; never run on a GPU yet (docs/performance.md)
 
 
 class ImageData(Strict):

@@ -72,5 +72,11 @@ def marginal_of(kind: str) -> Marginal:
 
 def build_contender(kind: str, module: Critic, train: Train, generator: torch.Generator) -> Contender:
     """A critic with its Adam (appendix G.2)."""
-    optimiser = torch.optim.Adam(module.parameters(), lr=train.critic_lr, betas=train.adam_betas, fused=True)
+    optimiser = adam(module, train.critic_lr, train)
     return Contender(module, optimiser, marginal_of(kind), generator, train.precision, train.compile)
+
+
+def adam(module: nn.Module, lr: float, train: Train) -> torch.optim.Adam:
+    """The optimiser of all networks (appendix G.2); on a GPU one that a CUDA graph can hold."""
+    weights = list(module.parameters())
+    return torch.optim.Adam(weights, lr=lr, betas=train.adam_betas, fused=True, capturable=weights[0].is_cuda)

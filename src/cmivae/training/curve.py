@@ -16,29 +16,29 @@ class Means:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.sums = torch.zeros(0, dtype=torch.double)  # one a name
-        self.count = 0
+        self.sums = torch.zeros(0, dtype=torch.double)  # one a name, and last the number of values of each
 
     def add(self, **terms: Tensor) -> None:
         """Add one value (a scalar, or the batch whose mean counts) for each term; the same terms each time."""
         values = [value.detach() if value.ndim == 0 else value.detach().mean() for value in terms.values()]
-        added = torch.stack(values).double()
-        self.sums = self.sums + added if self.count else added
-        self.names, self.count = list(terms), self.count + 1
+        added = torch.stack([*values, torch.ones_like(values[0])]).double()
+        if not self.names:
+            self.names, self.sums = list(terms), torch.zeros_like(added)
+        self.sums.add_(added)  # in place, for a captured step
 
     def take(self) -> dict[str, float]:
         """The means since the last call, and start again."""
-        means = dict(zip(self.names, (self.sums / self.count).tolist(), strict=True)) if self.count else {}
-        self.count = 0
-        return means
+        *sums, count = self.sums.tolist() or [0.0]
+        self.sums.zero_()
+        return {name: value / count for name, value in zip(self.names, sums, strict=True)} if count else {}
 
     def state(self) -> dict:
         """All that a resume needs."""
-        return {"names": self.names, "sums": self.sums, "count": self.count}
+        return {"names": self.names, "sums": self.sums}
 
     def restore(self, state: dict, device: torch.device) -> None:
         """Inverse of ``state``."""
-        self.names, self.sums, self.count = state["names"], state["sums"].to(device), state["count"]
+        self.names, self.sums = state["names"], state["sums"].to(device)
 
 
 class Curve:

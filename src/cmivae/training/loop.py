@@ -22,9 +22,10 @@ from cmivae.objectives.objectives import Objective
 from cmivae.progress import Progress, log
 from cmivae.study.params import Train
 from cmivae.training.checkpoint import Checkpoints
-from cmivae.training.critics import KINDS, Contender, build_contender
+from cmivae.training.critics import KINDS, Contender, adam, build_contender
 from cmivae.training.curve import Curve, Means, finite
 from cmivae.training.devices import autocast, generator
+from cmivae.training.graph import stepper
 from cmivae.training.items import Items, chunks
 
 VALID_CHUNK = 500  # items a validation forward
@@ -50,6 +51,7 @@ class Job:
     scratch: Path
     checkpoint_minutes: float = 5.0
     stop: object = field(default=False)  # truthy when a signal asked to stop
+    graph: bool = False  # steps as one CUDA graph (``training.graph``)
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Trainer:
                 fix=f"choose a batch_size of at most {len(job.train)}, or more data",
             )
         self.forward = torch.compile(job.model) if p.compile else job.model  # of training steps; the rest is short
-        self.optimiser = torch.optim.Adam(job.model.parameters(), lr=p.lr, betas=p.adam_betas, fused=True)
+        self.optimiser = adam(job.model, p.lr, p)
         self.noise = generator(job.device, job.seed, NOISE)
         self.contenders: dict[str, Contender] = {
             kind: build_contender(kind, module, p, generator(job.device, job.seed, CRITIC, KINDS.index(kind)))
@@ -96,7 +98,10 @@ class Trainer:
         self.line_every = max(self.steps_per_epoch // max(1, min(10, LINES // p.epochs)), 1)
         self.step = 0  # VAE steps done
         self.best: dict = {"value": float("inf"), "epoch": 0, "weights": {}}
-        self.bad_step = torch.zeros((), dtype=torch.long, device=job.device)  # the first, or 0
+        self.clock = torch.zeros((), dtype=torch.long, device=job.device)  # ``step``, counted by the steps themselves
+        self.bad_step = torch.zeros_like(self.clock)  # the first, or 0
+        drawn = [self.noise, *(contender.generator for contender in self.contenders.values())]
+        self.launch = stepper(self.update, drawn, job.device, job.graph, job.name)
         self._order_of: int | None = None  # the epoch whose order ``_indices`` is
         self._indices = torch.empty(0, dtype=torch.long, device=job.device)
 
@@ -137,7 +142,7 @@ class Trainer:
         epoch, position = divmod(self.step, self.steps_per_epoch)
         size = self.job.params.batch_size
         index = self._order(epoch)[position * size : (position + 1) * size]
-        self.update(self.job.train[index])
+        self.launch(self.job.train[index])
         self.step += 1
         progress.step()
         last = position + 1 == self.steps_per_epoch
@@ -163,7 +168,10 @@ class Trainer:
         return self._indices
 
     def update(self, x: Tensor) -> None:
-        """One step of the VAE and its critic steps on these items; the sums of the curve take note.  (B, ...)"""
+        """One step of the VAE and its critic steps on these items; the sums of the curve take note.  (B, ...)
+
+        ``launch`` may replay it as a CUDA graph: what lasts is changed in place, and nothing hangs on ``self.step``.
+        """
         job = self.job
         job.model.train()
         for contender in self.contenders.values():
@@ -197,8 +205,9 @@ class Trainer:
         networks = [job.model, *job.critics.values()]
         weights = [weight.detach() for network in networks for weight in network.parameters()]
         norms.append(nn.utils.get_total_norm(weights))  # an infinite weight in front of a tanh shows nowhere else
+        self.clock.add_(1)
         bad = (self.bad_step == 0) & ~finite(loss, norm, *critic_losses.values(), *norms)
-        self.bad_step.masked_fill_(bad, self.step + 1)
+        self.bad_step.copy_(torch.where(bad, self.clock, self.bad_step))
 
     def _critic_steps(self, x: Tensor, z: Tensor, s: Tensor) -> dict[str, Tensor]:
         losses = {}
@@ -286,6 +295,7 @@ class Trainer:
                 fix=f"go on where there is {state['device']}, or remove that folder to train from the start",
             )
         self.step = state["step"]
+        self.clock.fill_(self.step)
         self.job.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.noise.set_state(state["noise"])
