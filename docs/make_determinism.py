@@ -57,8 +57,8 @@ def snakemake(lab: Lab) -> Path:
     return lab.top / "serial" if (lab.top / "serial").exists() else lab.door("serial", "snakemake", "--cores", "1")
 
 
-def cuda(name: str) -> Callable[[Lab], Path]:
-    return lambda lab: lab.once(name, {"compute.device": "cuda"})
+def cuda(name: str, graph: bool = False) -> Callable[[Lab], Path]:
+    return lambda lab: lab.once(name, {"compute.device": "cuda", "compute.graph": graph})
 
 
 def threads(name: str, count: int) -> Callable[[Lab], Path]:
@@ -89,6 +89,8 @@ ROWS = (
     Row("CUDA, the same again", cuda("cuda"), cuda("cuda again"), needs="cuda"),
     Row("CUDA, each training killed and started again", cuda("cuda"),
         lambda lab: lab.interrupted("cuda killed", signal.SIGKILL, {"compute.device": "cuda"}), needs="cuda"),
+    Row("CUDA, launch by launch against one graph a step (`compute.graph`)", cuda("cuda"), cuda("cuda graph", True),
+        must_be_equal=False, needs="cuda"),
     Row("CPU against CUDA", plain, cuda("cuda"), must_be_equal=False, needs="cuda"),
 )  # fmt: skip
 
