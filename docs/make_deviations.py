@@ -1,7 +1,7 @@
 """Measures alternatives of ``docs/deviations.md`` on the demo and writes ``docs/deviations-demo.csv``.
 
     make demo
-    python docs/make_deviations.py demo            # measures, minutes; rows already there are kept
+    python docs/make_deviations.py demo            # measures, 8 minutes; rows already there are kept; prints table 2
     python docs/make_deviations.py                 # prints the tables of the CSV, as docs/deviations.md has them
 
 One parameter is changed at a time, for one configuration and all seeds of the demo; each run is compared with the
@@ -12,12 +12,14 @@ its effect is there beside the noise of seeds. It says nothing about the paper's
 import csv
 import json
 import shutil
+import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 import yaml
 
+from cmivae.provenance.io import read_json
 from cmivae.provenance.specs import Study
 from cmivae.results.cells import read_pointer
 from cmivae.results.differences import paired
@@ -157,6 +159,39 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
+def as_they_are(demo: Path) -> str:
+    """What the demo's runs say by themselves, for the second table of ``docs/deviations.md``."""
+    found = {
+        name: [read_json(path) for path in sorted((demo / "runs/evaluate").glob(f"{name}-*/s*/metrics.json"))]
+        for name in CONFIGS
+    }
+    subsets = [values["mcas"]["per_subset"] for values in found["digits"]]
+    away = [each[0] - statistics.mean(each) for each in subsets]
+    spread = [statistics.stdev(each) for each in subsets]
+    best = [read_json(path)["selected"]["epoch"] for path in (demo / "runs/train").glob("digits-*/s*/run.json")]
+    lines = ["| | what | effect |", "|:--|:--|--:|"]
+    for name, what in (("digits", "I(z;s) post hoc minus online, digits"), ("synth", "the same, synthetic speech")):
+        late = _over([values["i_zs"]["posthoc"] - values["i_zs"]["online"] for values in found[name]], 2)
+        online = statistics.mean(values["i_zs"]["online"] for values in found[name])
+        lines.append(f"| [D26](#D26) | {what} | {late} nats (of {online:.2f}) |")
+    for eer, name in (("eer_z", "EER(z)"), ("eer_s", "EER(s)")):
+        points = _over([values["full"][eer] - values["core"][eer] for values in found["synth"]], 1)
+        lines.append(f"| [D6](#D6) | full list minus core list, {name} | {points} points |")
+    lines.append(
+        f"| [O1](#O1) | mCAS of the first subset minus the mean of {len(subsets[0])} | from {min(away):+.2f} to "
+        f"{max(away):+.2f}; sd over subsets {min(spread):.3f} to {max(spread):.3f} |"
+    )
+    last, chosen = max(best), sum(epoch == max(best) for epoch in best)
+    lines.append(f"| [D25](#D25) | best epoch of validation | the last, {last}, in {chosen} of {len(best)} runs |")
+    return "\n".join(lines).replace("-0.", "−0.").replace("-1.", "−1.")
+
+
+def _over(values: list[float], digits: int) -> str:
+    """Mean and standard error over runs."""
+    mean, se = mean_se(values)[:2]
+    return f"{mean:+.{digits}f} ± {se:.{digits}f}"
+
+
 def _change(dataset: str, row: dict[str, str] | None) -> str:
     """A difference and its error; "0" where the change cannot reach the metric."""
     if row is None:
@@ -173,5 +208,6 @@ def _cell(dataset: str, metric: str, text: str, sign: str = "") -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         measure(Path(sys.argv[1]), tuple(sys.argv[2:]) or tuple(CONFIGS))
+        print(as_they_are(Path(sys.argv[1])))
     else:
         print(tables())
