@@ -53,7 +53,7 @@ lint: $(READY)
 bench: $(READY)
 	@$(RUN) python benchmarks/run.py
 
-# Measures which changes keep the bits of a small study, and writes the page (12 minutes on 2 cores).
+# Measures which changes keep the bits of a small study, and writes the page (7 to 12 minutes on 2 cores).
 determinism: $(READY)
 	@$(RUN) python docs/make_determinism.py docs/determinism.md
 

@@ -3,7 +3,7 @@
     make determinism        (python docs/make_determinism.py docs/determinism.md)
 
 Two data sets, so both models, and all four objectives; only CMI-VAE through the doors, where a job is a process.
-About 8 minutes of one core.
+7 to 12 minutes.
 """
 
 import platform
