@@ -24,6 +24,7 @@ class Case:
     difference: Callable[[], float] | None
     calls: int = 1
     factor: float = 1.0
+    check: Callable[[], None] = lambda: None  # after all timings: raises where ours did not do its work
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def measure(rows: list[Row], sizes: Any, repeats: int) -> dict[str, dict[str, An
         for key in order.sample(list(cases), len(cases)):
             pairs[key].append(_pair(cases[key], sizes.device, order.random() < 0.5))
     for row in rows:
+        cases[row.key].check()
         found[row.key] |= _summary(row, pairs[row.key])
     return found
 

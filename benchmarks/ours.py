@@ -6,6 +6,7 @@ import weakref
 from pathlib import Path
 
 import torch
+from batches import Batches
 from torch import Tensor, nn
 
 from cmivae.objectives.objectives import Beta, Cmi, Objective
@@ -44,12 +45,21 @@ class OurTraining:
                 graph=graph,
             )
         )  # fmt: skip
-        self.cpu, self.size = torch.Generator().manual_seed(2), train.batch_size
+        self.batches = Batches(len(items), train.batch_size, device)
 
     def step(self) -> None:
         """One step on a random batch."""
-        index = torch.randint(len(self.items), (self.size,), generator=self.cpu)
-        self.trainer.launch(self.items[index.to(self.trainer.job.device)])
+        self.trainer.launch(self.trainer.update, self.items[self.batches.next()])
+
+    def check(self) -> None:
+        """That as many steps were done as were asked for, replays of a graph too, and all with finite numbers.
+
+        Raises:
+            RuntimeError: they were not.
+        """
+        done, bad = int(self.trainer.clock), int(self.trainer.bad_step)
+        if done != self.batches.taken or bad:
+            raise RuntimeError(f"{done} of {self.batches.taken} steps were done; first with NaN or infinity: {bad}")
 
 
 def binary_images(count: int, device: str) -> Tensor:

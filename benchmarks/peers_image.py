@@ -7,6 +7,7 @@ import copy
 
 import torch
 import torch.nn.functional as F
+from batches import Batches
 from torch import Tensor, nn
 
 from cmivae.study import params as study
@@ -161,15 +162,14 @@ class PlainTraining:
     def __init__(self, vae: PlainVae, train: study.Train, data: Tensor, gamma: float, critic: nn.Module | None = None):
         self.vae, self.train, self.data, self.gamma, self.critic = vae, train, data, gamma, critic
         device = data.device
-        self.noise, self.cpu = torch.Generator(device).manual_seed(1), torch.Generator().manual_seed(2)
+        self.noise, self.batches = torch.Generator(device).manual_seed(1), Batches(len(data), train.batch_size, device)
         self.optimiser = torch.optim.Adam(vae.parameters(), lr=train.lr, betas=train.adam_betas)
         if critic is not None:
             self.critic_optimiser = torch.optim.Adam(critic.parameters(), lr=train.critic_lr, betas=train.adam_betas)
 
     def batch(self) -> Tensor:
         """A fresh random batch."""
-        index = torch.randint(len(self.data), (self.train.batch_size,), generator=self.cpu)
-        return self.data[index.to(self.data.device)]
+        return self.data[self.batches.next()]
 
     def critic_loss(self, x: Tensor, z: Tensor, s: Tensor, negatives: Tensor) -> Tensor:
         """Eq. 12: two passes of the whole critic.  -> ()"""

@@ -9,6 +9,7 @@ import torch
 from measure import Case, Row
 from sizes import Sizes
 
+CALLS = 10  # of steps in one timing, and before the first: more than a step has before it is captured
 NONE = "CUDA: no device at hand, so nothing of it was measured here."
 
 
@@ -28,7 +29,7 @@ def with_train(sizes: Sizes, graph: bool, **changes: object) -> Sizes:
 
 
 def _step(make: Callable[[Sizes], Case], graph: bool = True, **changes: object) -> Callable[[Sizes], Case]:
-    return lambda sizes: replace(make(with_train(sizes, graph, **changes)), calls=10)
+    return lambda sizes: replace(make(with_train(sizes, graph, **changes)), calls=CALLS)
 
 
 FLOAT64, TOLERANCE = rows_image.FLOAT64, 1e-9

@@ -25,8 +25,9 @@ def beta_step(sizes: Sizes) -> Case:
     """beta-VAE: our step against dense masked convolutions."""
     ours, peer = _ours(sizes), _peer(sizes)
     return Case(
-        ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, sizes.device, with_critic=False)
-    )
+        ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, sizes.device, with_critic=False),
+        check=ours.check,
+    )  # fmt: skip
 
 
 def plain_block_step(sizes: Sizes) -> Case:
@@ -41,8 +42,9 @@ def cmi_step(sizes: Sizes, d_batch: str = "same") -> Case:
     train = sizes.train.model_copy(update={"d_batch": d_batch})
     ours, peer = _ours(sizes, critic=True, train=train), _peer(sizes, critic=True)
     return Case(
-        ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, sizes.device, with_critic=True)
-    )
+        ours.step, peer.step, lambda: step_difference(sizes.image, sizes.critic, sizes.device, with_critic=True),
+        check=ours.check,
+    )  # fmt: skip
 
 
 def cmi_over_beta(sizes: Sizes) -> Case:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from batches import Batches
 from measure import Case, Row, number
 from ours import OurTraining
 from peers_speech import StepByStepDsae, per_file, per_segment
@@ -27,15 +28,15 @@ def dsae_step(sizes: Sizes) -> Case:
     model = Dsae(sizes.dsae).to(sizes.device)
     peer, noise = StepByStepDsae(model), torch.Generator(sizes.device).manual_seed(1)
     optimiser = torch.optim.Adam(model.parameters(), lr=train.lr, betas=train.adam_betas)
-    drawn = torch.Generator().manual_seed(2)
+    batches = Batches(len(items), train.batch_size, sizes.device)
 
     def peer_step() -> None:
-        x = items[torch.randint(len(items), (train.batch_size,), generator=drawn)]
+        x = items[batches.next()]
         optimiser.zero_grad()
         peer.loss(x, noise).backward()
         optimiser.step()
 
-    return Case(ours.step, peer_step, lambda: dsae_difference(sizes.dsae, sizes.device))
+    return Case(ours.step, peer_step, lambda: dsae_difference(sizes.dsae, sizes.device), check=ours.check)
 
 
 def dsae_difference(params: study.Dsae, device: str = "cpu") -> float:

@@ -22,7 +22,7 @@ CONFIG = "digits-cmi-g030"
 SNAKEMAKE = ("snakemake", "--cores", "2", "--", f"train_{CONFIG}")
 DVC = ("dvc", "repro", f"train@{CONFIG}")
 LOOP = "src/cmivae/training/loop.py"
-UPDATE = "        self.launch(self.job.train[index])\n"
+UPDATE = "        self.launch(self.update, self.job.train[index])\n"
 NOTE = """\
         with open("writers.log", "a") as file:
             file.write(f"{self.job.name} {__import__('os').getpid()} {self.step}\\n")

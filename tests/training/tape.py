@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-ASKED = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select")
+# Operations whose result or its size the host needs, for which a GPU would be waited.
+WAITS = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "_unique2", "unique_dim")
 
 
 class Tape(TorchDispatchMode):
@@ -23,12 +24,12 @@ class Tape(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func.overloadpacket.__name__ in ASKED:
+        if func.overloadpacket.__name__ in WAITS:
             raise RuntimeError(f"operation not permitted when stream is capturing: {func}")
         before = tree_map(_as_it_is, (args, kwargs))
         found = func(*args, **kwargs)
         if (drawn := kwargs.get("generator")) is not None and not self.knows(drawn):
-            raise RuntimeError("Offset increment outside graph capture encountered unexpectedly.")
+            raise RuntimeError("a draw from a generator that the graph was not told of")
         if func.overloadpacket.__name__ != "transpose_":  # of an LSTM's output: moves nothing
             self.noted.append((func, *before, tree_map(_as_it_is, found), torch.is_grad_enabled()))
         return found

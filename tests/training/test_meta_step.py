@@ -6,6 +6,7 @@ pass (a CPU tensor as an index or a factor, which CUDA copies over behind the sc
 
 import pytest
 import torch
+from tape import WAITS
 from torch.optim import optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -21,7 +22,6 @@ OBJECTIVES = {
     "vanilla": (0.0, {}), "beta": (0.3, {}), "mi": (0.3, {}), "cmi": (0.3, {}), "cmi-alpha": (0.3, {"alpha": 2.0}),
     "cmi-split": (0.3, {"weight_zs": 0.5}), "mi-mmd": (0.3, {"mmd_weight": 1.0}), "cmi-mmd": (0.3, {"mmd_weight": 1.0}),
 }  # fmt: skip
-WAITS = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "_unique2", "unique_dim")
 
 
 class MetaGenerator(torch.Generator):

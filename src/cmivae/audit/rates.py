@@ -41,9 +41,9 @@ def item_seconds(dataset: Dataset, config: Config, device: torch.device, graph: 
         job, posthoc = trainer.job, Posthoc(dataset, trainer)
         x, model = job.train[slice(batch)], job.model
         found = {
-            "step": _seconds(lambda: trainer.launch(x), device) / batch,
+            "step": _seconds(lambda: trainer.launch(trainer.update, x), device) / batch,
             "valid": _seconds(trainer.validate, device) / len(job.valid),
-            "posthoc": _seconds(lambda: posthoc.launch(x), device) / batch,
+            "posthoc": _seconds(lambda: posthoc.launch(posthoc.step, x), device) / batch,
             "posthoc_valid": _seconds(lambda: posthoc.validate(job.valid), device) / len(job.valid),
             "logits": 0.0,
         }

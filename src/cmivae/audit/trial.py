@@ -13,7 +13,7 @@ from cmivae.study.params import Config, Dataset
 from cmivae.training.build import build_critic, build_critics, build_model, build_objective
 from cmivae.training.critics import build_contender
 from cmivae.training.devices import generator
-from cmivae.training.graph import stepper
+from cmivae.training.graph import launcher
 from cmivae.training.items import Images, Items, Segments
 from cmivae.training.loop import Job, Trainer
 
@@ -59,12 +59,12 @@ class Posthoc:
             critic = build_critic("estimator", dataset.critic, self.model, self.device, init)
             self.critics.append(build_contender("estimator", critic, dataset.train, generator(self.device, init)))
         drawn = [self.drawn, *(each.generator for each in self.critics)]
-        self.launch = stepper(self.step, drawn, self.device, trainer.job.graph, "trial")
+        self.launch = launcher(drawn, self.device, trainer.job.graph, "trial")
 
     def step(self, x: Tensor) -> None:
         """One update of all critics on one batch.  (B, …)"""
         self.model.eval()
-        update(self.model, self.critics, x, self.drawn)
+        update(self.model, self.critics, self.drawn, x)
 
     def validate(self, items: Items) -> None:
         """The logits of all critics on all items."""

@@ -7,6 +7,7 @@ All initialisations share each batch's z and s.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from cmivae.progress import Progress
 from cmivae.study.params import Posthoc
 from cmivae.training.critics import Contender
 from cmivae.training.devices import generator
-from cmivae.training.graph import stepper
+from cmivae.training.graph import launcher
 from cmivae.training.items import Items, chunks
 
 CHUNK = 250  # items a forward in eval mode
@@ -81,15 +82,13 @@ def train_posthoc(
     steps = max(count // batch_size, 1)
     progress = Progress(f"posthoc {name}", params.epochs * steps)
     drawn = generator(device, seed, TRAIN)  # one for all epochs, as a graph wants it
-    launch = stepper(
-        lambda x: update(model, contenders, x, drawn),
-        [drawn, *(contender.generator for contender in contenders)], device, graph, f"posthoc {name}",
-    )  # fmt: skip
+    draws = [drawn, *(contender.generator for contender in contenders)]
+    act, launch = partial(update, model, contenders, drawn), launcher(draws, device, graph, f"posthoc {name}")
     for epoch in range(1, params.epochs + 1):
         drawn.set_state(generator(device, seed, TRAIN, epoch).get_state())
         order = torch.randperm(count, generator=drawn, device=device)
         for step in range(steps):
-            launch(train[kept[order[step * batch_size : (step + 1) * batch_size]]])
+            launch(act, train[kept[order[step * batch_size : (step + 1) * batch_size]]])
             progress.step()
         _keep_best(model, contenders, best, valid, epoch, seed)
         if all(epoch - each.epoch >= params.patience for each in best):
@@ -101,7 +100,7 @@ def train_posthoc(
     return best
 
 
-def update(model: Vae, contenders: Sequence[Contender], x: Tensor, drawn: torch.Generator) -> None:
+def update(model: Vae, contenders: Sequence[Contender], drawn: torch.Generator, x: Tensor) -> None:
     """One step of all critics on the same z and s of a batch.  (B, …)"""
     with torch.no_grad():
         z, s = model.latents(x, drawn)

@@ -18,6 +18,11 @@ class Items(Protocol):
 
     def __getitem__(self, index: Tensor | slice) -> Tensor: ...
 
+    @property
+    def place(self) -> torch.device:
+        """Where the data lie; batches may go elsewhere."""
+        ...
+
     def redraw(self, seed: int, epoch: int) -> None:
         """Draw anew what an epoch draws anew, known from seed and epoch alone, so that a resume needs no replay."""
         ...
@@ -34,6 +39,11 @@ class Images:
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
         return self.images[index].unsqueeze(1).float()  # (B, 1, 28, 28)
+
+    @property
+    def place(self) -> torch.device:
+        """Where the images lie."""
+        return self.images.device
 
     def redraw(self, seed: int, epoch: int) -> None:
         """Images are the same in every epoch."""
@@ -52,7 +62,7 @@ class Segments:
 
     def __init__(self, frames: Tensor, starts: Tensor, length: int, device: torch.device, spans: Tensor | None = None):
         self.frames, self.device, self.spans = frames, device, spans
-        self.starts = starts.to(frames.device)
+        self.starts = starts.to(frames.device).clone()  # ours: ``redraw`` changes it in place
         self.window = torch.arange(length, device=frames.device)
 
     def __len__(self) -> int:
@@ -62,6 +72,11 @@ class Segments:
         where = index.to(self.frames.device) if isinstance(index, Tensor) else index
         rows = self.starts[where].unsqueeze(1) + self.window  # (B, T)
         return self.frames[rows].to(self.device, non_blocking=True)  # (B, T, F)
+
+    @property
+    def place(self) -> torch.device:
+        """Where the frames lie."""
+        return self.frames.device
 
     def redraw(self, seed: int, epoch: int) -> None:
         """Random starts, as FHVAE's ``seg_rand``; nothing where segments are fixed."""
@@ -74,7 +89,7 @@ class Segments:
         drawn = torch.rand(
             len(first), generator=generator(torch.device("cpu"), seed, STARTS, epoch), dtype=torch.double
         )
-        self.starts = (first + (drawn * room).long()).to(self.frames.device)
+        self.starts.copy_(first + (drawn * room).long())  # in place, for a captured step
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:

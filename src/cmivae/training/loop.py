@@ -25,7 +25,7 @@ from cmivae.training.checkpoint import Checkpoints
 from cmivae.training.critics import KINDS, Contender, adam, build_contender
 from cmivae.training.curve import Curve, Means, finite
 from cmivae.training.devices import autocast, generator
-from cmivae.training.graph import stepper
+from cmivae.training.graph import launcher
 from cmivae.training.items import Items, chunks
 
 VALID_CHUNK = 500  # items a validation forward
@@ -78,14 +78,8 @@ class Trainer:
 
     def __init__(self, job: Job):
         self.job, p = job, job.params
+        _refuse_what_cannot_run(job)
         self.steps_per_epoch = len(job.train) // p.batch_size  # an incomplete last batch is left out
-        if self.steps_per_epoch == 0:
-            raise UserError(
-                f"{len(job.train)} training items do not fill one batch of {p.batch_size}",
-                where="params.yaml:datasets.*.train.batch_size",
-                why=f"{job.name} trains on whole batches",
-                fix=f"choose a batch_size of at most {len(job.train)}, or more data",
-            )
         self.forward = torch.compile(job.model) if p.compile else job.model  # of training steps; the rest is short
         self.optimiser = adam(job.model, p.lr, p)
         self.noise = generator(job.device, job.seed, NOISE)
@@ -101,7 +95,7 @@ class Trainer:
         self.clock = torch.zeros((), dtype=torch.long, device=job.device)  # ``step``, counted by the steps themselves
         self.bad_step = torch.zeros_like(self.clock)  # the first, or 0
         drawn = [self.noise, *(contender.generator for contender in self.contenders.values())]
-        self.launch = stepper(self.update, drawn, job.device, job.graph, job.name)
+        self.launch = launcher(drawn, job.device, job.graph, job.name)
         self._order_of: int | None = None  # the epoch whose order ``_indices`` is
         self._indices = torch.empty(0, dtype=torch.long, device=job.device)
 
@@ -142,7 +136,7 @@ class Trainer:
         epoch, position = divmod(self.step, self.steps_per_epoch)
         size = self.job.params.batch_size
         index = self._order(epoch)[position * size : (position + 1) * size]
-        self.launch(self.job.train[index])
+        self.launch(self.update, self.job.train[index])
         self.step += 1
         progress.step()
         last = position + 1 == self.steps_per_epoch
@@ -310,6 +304,23 @@ class Trainer:
         log.error("train %s FAILED: %s", self.job.name, failure)
         told = {"why": failure, "step": failure.step, "last_means": self.means.take()}
         return Trained({}, 0, float("nan"), failure.step, {key: str(value) for key, value in told.items()})
+
+
+def _refuse_what_cannot_run(job: Job) -> None:
+    if len(job.train) < job.params.batch_size:
+        raise UserError(
+            f"{len(job.train)} training items do not fill one batch of {job.params.batch_size}",
+            where="params.yaml:datasets.*.train.batch_size",
+            why=f"{job.name} trains on whole batches",
+            fix=f"choose a batch_size of at most {len(job.train)}, or more data",
+        )
+    if job.graph and job.params.d_batch == "fresh" and job.train.place.type != job.device.type:
+        raise UserError(
+            f"the data of {job.name} do not fit on the device, so its steps cannot be one CUDA graph",
+            where="params.yaml:compute.graph",
+            why="with d_batch fresh a step takes batches itself, from the CPU here",
+            fix="set compute.graph to false, or train.d_batch to same",
+        )
 
 
 def _logit(critic: Contender, terms: Terms, x: Tensor) -> Tensor:
