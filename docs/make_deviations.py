@@ -169,7 +169,8 @@ def as_they_are(demo: Path) -> str:
     away = [each[0] - statistics.mean(each) for each in subsets]
     spread = [statistics.stdev(each) for each in subsets]
     best = [read_json(path)["selected"]["epoch"] for path in (demo / "runs/train").glob("digits-*/s*/run.json")]
-    lines = ["| | what | effect |", "|:--|:--|--:|"]
+    epochs = load_params(demo / "params.yaml").datasets["digits"].train.epochs
+    lines = []
     for name, what in (("digits", "I(z;s) post hoc minus online, digits"), ("synth", "the same, synthetic speech")):
         late = _over([values["i_zs"]["posthoc"] - values["i_zs"]["online"] for values in found[name]], 2)
         online = statistics.mean(values["i_zs"]["online"] for values in found[name])
@@ -181,9 +182,9 @@ def as_they_are(demo: Path) -> str:
         f"| [O1](#O1) | mCAS of the first subset minus the mean of {len(subsets[0])} | from {min(away):+.2f} to "
         f"{max(away):+.2f}; sd over subsets {min(spread):.3f} to {max(spread):.3f} |"
     )
-    last, chosen = max(best), sum(epoch == max(best) for epoch in best)
-    lines.append(f"| [D25](#D25) | best epoch of validation | the last, {last}, in {chosen} of {len(best)} runs |")
-    return "\n".join(lines).replace("-0.", "−0.").replace("-1.", "−1.")
+    chosen = best.count(epochs)
+    lines.append(f"| [D25](#D25) | best epoch of validation | the last, {epochs}, in {chosen} of {len(best)} runs |")
+    return "| | what | effect |\n|:--|:--|--:|\n" + "\n".join(lines).replace("-", "−")
 
 
 def _over(values: list[float], digits: int) -> str:

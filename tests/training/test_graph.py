@@ -250,15 +250,13 @@ def test_on_a_cpu_it_says_that_it_does_nothing(caplog):
 
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-ON_GPU = [
-    {}, {"d_batch": "fresh"}, {"precision": "bf16"}, {"random": True, "d_batch": "fresh"}
-]  # fmt: skip
+ON_GPU = [(kind, settings) for kind in KINDS for settings in ({}, {"d_batch": "fresh"}, {"precision": "bf16"})]
+ON_GPU.append(("speech", {"d_batch": "fresh", "random": True}))
 
 
 @on_a_gpu
 @pytest.mark.usefixtures("kernels")
-@pytest.mark.parametrize("settings", ON_GPU, ids=str)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "settings"), ON_GPU, ids=str)
 def test_on_a_gpu_graphs_give_the_bits_of_single_launches(tmp_path, kind, settings):
     cuda = torch.device("cuda")
     trainers = [Trainer(job_of(kind, tmp_path / name, "cmi", name == "graph", cuda, **settings)) for name in NAMES]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 from typing import get_args
 
@@ -333,3 +334,13 @@ def test_keys_that_are_not_there_are_seen():
     assert len(_places()) > 10
     wrong = ("data.valid_fraction", "model.cut", " data.source", "datasets.*.data.sorce", "datasets.digits.data.source")
     assert [place for place in wrong if _known(Params, _key_of(place))] == []
+
+
+def test_the_lock_of_the_demo_is_not_in_git():
+    """It names what one machine made: committed, it would be changed by every ``make demo``."""
+    done = subprocess.run(["git", "ls-files"], cwd=tiny.REPOSITORY, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a checkout of git")
+    tracked = done.stdout.splitlines()
+    assert "demo/params.yaml" in tracked
+    assert "demo/dvc.lock" not in tracked
